@@ -1,0 +1,203 @@
+//! A store in memory for tests: it can lose what was not flushed, and its flushes can hang or fail.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use super::batch::Op;
+use super::storage::{Cached, Each, Snapshot, Storage};
+use super::{Batch, DiskError, Family};
+
+type Table = BTreeMap<Bytes, Bytes>;
+
+/// The contents of a disk that outlives the process on it: keep a clone, and open it again after a "crash".
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    contents: Mutex<Contents>,
+    flushes: Mutex<Flushes>,
+    flushes_changed: Condvar,
+}
+
+#[derive(Clone, Default)]
+struct Contents {
+    written: [Table; 3],
+    flushed: [Table; 3],
+    /// Batches written since the last flush, in order.
+    unflushed: Vec<Batch>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Flushes {
+    #[default]
+    Work,
+    Hang,
+    Fail,
+}
+
+impl MemoryStore {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What power loss leaves: everything flushed and nothing else.
+    pub fn after_power_loss(&self) -> Self {
+        let contents = self.shared.contents.lock();
+        Self::holding(Contents {
+            written: contents.flushed.clone(),
+            flushed: contents.flushed.clone(),
+            ..Contents::default()
+        })
+    }
+
+    /// What the end of the process alone leaves: everything written.
+    pub fn after_kill(&self) -> Self {
+        let contents = self.shared.contents.lock();
+        Self::holding(Contents { unflushed: contents.unflushed.clone(), ..contents.clone() })
+    }
+
+    /// Flushes from now on do not return, until told otherwise.
+    pub fn hang_flushes(&self) {
+        self.set(Flushes::Hang);
+    }
+
+    /// Flushes from now on fail, those that hang too.
+    pub fn fail_flushes(&self) {
+        self.set(Flushes::Fail);
+    }
+
+    /// Flushes work again.
+    pub fn resume_flushes(&self) {
+        self.set(Flushes::Work);
+    }
+
+    /// How many log entries all shards keep together.
+    pub fn log_entries(&self) -> usize {
+        self.shared.contents.lock().written[Family::Log as usize].len()
+    }
+
+    /// The state rows as they are written.
+    pub fn rows(&self) -> Vec<(Bytes, Bytes)> {
+        self.shared.contents.lock().written[Family::State as usize].clone().into_iter().collect()
+    }
+
+    fn holding(contents: Contents) -> Self {
+        Self { shared: Arc::new(Shared { contents: Mutex::new(contents), ..Shared::default() }) }
+    }
+
+    fn set(&self, flushes: Flushes) {
+        *self.shared.flushes.lock() = flushes;
+        self.shared.flushes_changed.notify_all();
+    }
+}
+
+impl Storage for MemoryStore {
+    fn write(&self, batches: &[Batch]) -> Result<(), DiskError> {
+        let mut contents = self.shared.contents.lock();
+        for batch in batches {
+            apply(&mut contents.written, batch);
+            contents.unflushed.push(batch.clone());
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), DiskError> {
+        // What is written while the flush runs is not covered by it.
+        let covered = self.shared.contents.lock().unflushed.len();
+        let mut flushes = self.shared.flushes.lock();
+        while *flushes == Flushes::Hang {
+            self.shared.flushes_changed.wait(&mut flushes);
+        }
+        if *flushes == Flushes::Fail {
+            return Err(DiskError::Failed("the flush failed, as the test asked".into()));
+        }
+        drop(flushes);
+        let mut contents = self.shared.contents.lock();
+        let batches: Vec<Batch> = contents.unflushed.drain(..covered).collect();
+        batches.iter().for_each(|batch| apply(&mut contents.flushed, batch));
+        Ok(())
+    }
+
+    fn get(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+        let value = self.shared.contents.lock().written[family as usize].get(key).cloned();
+        value.iter().for_each(|value| found(value));
+        Ok(())
+    }
+
+    fn get_cached(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<Cached, DiskError> {
+        let value = self.shared.contents.lock().written[family as usize].get(key).cloned();
+        value.iter().for_each(|value| found(value));
+        Ok(if value.is_some() { Cached::Found } else { Cached::Absent })
+    }
+
+    fn scan(&self, family: Family, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
+        let table = self.shared.contents.lock().written[family as usize].clone();
+        walk(&table, from, to, each);
+        Ok(())
+    }
+
+    fn last(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        found: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), DiskError> {
+        let contents = self.shared.contents.lock();
+        if let Some((key, value)) = contents.written[family as usize].range::<[u8], _>(range(from, to)).next_back() {
+            found(key, value);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot + '_> {
+        Box::new(self.shared.contents.lock().written[Family::State as usize].clone())
+    }
+}
+
+impl Snapshot for Table {
+    fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+        Table::get(self, key).into_iter().for_each(|value| found(value));
+        Ok(())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
+        walk(self, from, to, each);
+        Ok(())
+    }
+}
+
+fn apply(tables: &mut [Table; 3], batch: &Batch) {
+    for op in batch.ops() {
+        match op {
+            Op::Put { family, key, value } => {
+                tables[*family as usize].insert(key.clone(), value.clone());
+            }
+            Op::Delete { family, key } => {
+                tables[*family as usize].remove(key);
+            }
+            Op::DeleteRange { family, from, to } => {
+                tables[*family as usize].retain(|key, _| key < from || key >= to);
+            }
+        }
+    }
+}
+
+fn walk(table: &Table, from: &[u8], to: &[u8], each: Each<'_>) {
+    for (key, value) in table.range::<[u8], _>(range(from, to)) {
+        if !each(key, value) {
+            break;
+        }
+    }
+}
+
+fn range<'a>(from: &'a [u8], to: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    (Bound::Included(from), Bound::Excluded(to))
+}

@@ -1,0 +1,195 @@
+//! The database of a node: one writer, one flusher, rows on their way visible to those who must see them.
+//!
+//! Owns the data folder and everything in it. Knows families, keys and values; it does not know what a log
+//! entry is, which shard a key belongs to, or when something is committed.
+
+mod batch;
+mod folder;
+mod log_file;
+mod memory;
+mod rocks;
+mod rows;
+mod storage;
+mod writer;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+pub use batch::{Batch, Family};
+pub(crate) use folder::Folder;
+pub use memory::MemoryStore;
+pub(crate) use rocks::Rocks;
+pub(crate) use rows::Writes;
+pub use rows::{Rows, View};
+pub(crate) use storage::Storage;
+pub(crate) use writer::Then;
+use writer::{Submission, Vitals};
+
+/// A key and its value.
+pub type Row = (Bytes, Bytes);
+
+/// Why rows could not be read or written. Either way the disk has failed for good.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DiskError {
+    /// Stored bytes are not what was written; names file and place.
+    #[error("{0}")]
+    Corrupt(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What a read that must not wait for the disk found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    Found(T),
+    Absent,
+    /// Only the disk can tell: ask again where waiting is allowed.
+    Cold,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Serving,
+    /// A write or a flush has been under way for this long.
+    Stalled {
+        millis: u64,
+    },
+    /// Nothing can be written any more by this process.
+    Failed {
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct DiskOptions {
+    /// `false`: an answer does not wait for a flush, and power loss loses acknowledged changes.
+    pub flush: bool,
+    /// Blocks of table files kept in memory, their indexes and filters included.
+    pub block_cache_bytes: usize,
+    /// All memtables together, charged to the block cache too.
+    pub memtable_bytes: usize,
+    /// The write-ahead log beyond this is cut by writing the oldest memtables out.
+    pub wal_bytes: u64,
+}
+
+/// The database of a node. Cheap to clone; it is closed when the last handle is gone.
+#[derive(Clone)]
+pub struct Disk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    storage: Arc<dyn Storage>,
+    vitals: Arc<Vitals>,
+    queue: mpsc::Sender<Submission>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Disk {
+    pub(crate) fn start(storage: Arc<dyn Storage>, flush: bool) -> std::io::Result<Self> {
+        let vitals = Arc::new(Vitals::new());
+        let (queue, threads) = writer::start(storage.clone(), vitals.clone(), flush)?;
+        Ok(Self { inner: Arc::new(Inner { storage, vitals, queue, threads: Mutex::new(threads) }) })
+    }
+
+    /// Whether the disk takes writes.
+    pub fn health(&self) -> Health {
+        self.inner.vitals.health()
+    }
+
+    /// Why the disk has failed, if it has.
+    pub(crate) fn failure(&self) -> Option<DiskError> {
+        self.inner.vitals.check().err()
+    }
+
+    /// Writes a batch and returns when it survives a crash.
+    ///
+    /// # Errors
+    /// The disk has failed or is closed. The batch may or may not survive.
+    pub async fn submit(&self, batch: Batch) -> Result<(), DiskError> {
+        let (done, flushed) = oneshot::channel();
+        let completion = move |result| {
+            // Whoever asked may have gone away; then nobody needs to know.
+            let _ = done.send(result);
+        };
+        self.reserve().await?.send(batch, Then::Flushed(Box::new(completion)));
+        flushed.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Waits for a place in the queue. What is sent to it after that is written in the order it is sent.
+    pub(crate) async fn reserve(&self) -> Result<Place<'_>, DiskError> {
+        self.inner.vitals.check()?;
+        self.inner.queue.reserve().await.map(Place).map_err(|_| closed())
+    }
+
+    /// A place in the queue if there is one now; for callers that cannot wait.
+    pub(crate) fn try_reserve(&self) -> Result<Place<'_>, DiskError> {
+        self.inner.vitals.check()?;
+        self.inner
+            .queue
+            .try_reserve()
+            .map(Place)
+            .map_err(|error| DiskError::Failed(format!("the disk's queue: {error}")))
+    }
+
+    /// Reads a written row in place.
+    pub(crate) fn get<T>(
+        &self,
+        family: Family,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, DiskError> {
+        let (mut decode, mut value) = (Some(decode), None);
+        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
+        self.checked(self.inner.storage.get(family, key, &mut found))?;
+        Ok(value)
+    }
+
+    pub(crate) fn storage(&self) -> &dyn Storage {
+        &*self.inner.storage
+    }
+
+    /// Passes a result on; a failed read fails the disk: a replica with a damaged row must not go on serving.
+    pub(crate) fn checked<T>(&self, result: Result<T, DiskError>) -> Result<T, DiskError> {
+        result.inspect_err(|error| self.inner.vitals.fail(error))
+    }
+
+    /// Stops everything for good.
+    pub(crate) fn fail(&self, error: &DiskError) {
+        self.inner.vitals.fail(error);
+    }
+
+    /// Ends the threads after everything submitted so far; later submissions fail.
+    pub(crate) async fn close(&self) {
+        // An error says the writer has ended already.
+        let _ = self.inner.queue.send(Submission::Close).await;
+        let threads = std::mem::take(&mut *self.inner.threads.lock());
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().for_each(|thread| {
+                // A thread that panicked has failed the disk, which was logged.
+                let _ = thread.join();
+            });
+        });
+        let _ = joined.await;
+    }
+}
+
+/// A place in the queue of the writer.
+pub(crate) struct Place<'a>(mpsc::Permit<'a, Submission>);
+
+impl Place<'_> {
+    pub(crate) fn send(self, batch: Batch, then: Then) {
+        self.0.send(Submission::Write(batch, then));
+    }
+}
+
+fn closed() -> DiskError {
+    DiskError::Failed("the disk is closed".into())
+}
+
+#[cfg(test)]
+mod tests;

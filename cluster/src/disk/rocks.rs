@@ -1,0 +1,290 @@
+//! RocksDB as [`Storage`]: settings, opening, errors.
+
+use std::path::{Path, PathBuf};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, ErrorKind,
+    Options, ReadOptions, ReadTier, SnapshotWithThreadMode, WriteBatch, WriteBufferManager, WriteOptions,
+};
+
+use super::folder::{DATABASE_DIR, Folder};
+use super::log_file;
+use super::storage::{Cached, Each, Snapshot, Storage};
+use super::{Batch, DiskError, DiskOptions, Family};
+use crate::disk::batch::Op;
+use crate::handle::OpenError;
+
+/// Below this many bytes of table files all of them are read and checked before the database serves.
+const CHECK_ALL_BYTES_MAX: u64 = 1 << 30;
+
+/// One memtable of the log family: entries die young, a large one lets most of them die before they are sorted into a table.
+const LOG_MEMTABLE_BYTES: usize = 64 << 20;
+const STATE_MEMTABLE_BYTES: usize = 64 << 20;
+const META_MEMTABLE_BYTES: usize = 4 << 20;
+
+/// The kernel starts writing the log back after this many bytes, so that a flush finds little left to do.
+const WAL_BYTES_PER_SYNC: u64 = 512 << 10;
+
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+const BACKGROUND_JOBS: i32 = 2;
+const BLOCK_BYTES: usize = 8 << 10;
+
+/// RocksDB's own diary, not the write-ahead log.
+const DIARY_FILES: usize = 4;
+const DIARY_BYTES: usize = 16 << 20;
+
+pub(crate) struct Rocks {
+    db: DB,
+    /// Dropped after the database: the lock ends when nothing writes any more.
+    folder: Folder,
+}
+
+impl Rocks {
+    /// Opens the database of a folder, making it if absent, and checks what can be checked in time.
+    pub(crate) fn open(folder: Folder, options: &DiskOptions) -> Result<Self, OpenError> {
+        let data_dir = folder.path().to_owned();
+        let data_dir = data_dir.as_path();
+        let path = data_dir.join(DATABASE_DIR);
+        let open_error = |error: rocksdb::Error| open_error(data_dir, error);
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let families =
+            Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
+        match find_damage(&path) {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Err(OpenError::Corrupt { path: data_dir.into(), reason }),
+            Err(error) => {
+                return Err(OpenError::Failed {
+                    path: data_dir.into(),
+                    reason: format!("cannot read the log files: {error}"),
+                });
+            }
+        }
+        let db = DB::open_cf_descriptors(&database_options(options, &cache), &path, families).map_err(open_error)?;
+        let rocks = Self { db, folder };
+        rocks.check_tables().map_err(|error| OpenError::of(data_dir, error))?;
+        rocks.folder.made().map_err(|error| OpenError::Failed { path: data_dir.into(), reason: error.to_string() })?;
+        Ok(rocks)
+    }
+
+    /// Reads every row of a small database once, so that a damaged table file is found now and not in a year.
+    fn check_tables(&self) -> Result<(), DiskError> {
+        let files = self.db.live_files().map_err(disk_error)?;
+        if files.iter().map(|file| file.size as u64).sum::<u64>() > CHECK_ALL_BYTES_MAX {
+            return Ok(());
+        }
+        for family in Family::ALL {
+            let mut options = ReadOptions::default();
+            options.set_verify_checksums(true);
+            options.fill_cache(false);
+            let mut rows = self.db.raw_iterator_cf_opt(self.family(family), options);
+            rows.seek_to_first();
+            while rows.valid() {
+                rows.next();
+            }
+            rows.status().map_err(disk_error)?;
+        }
+        Ok(())
+    }
+
+    fn family(&self, family: Family) -> &ColumnFamily {
+        self.db.cf_handle(family.name()).expect("the families are made when the database is opened")
+    }
+}
+
+impl Storage for Rocks {
+    fn write(&self, batches: &[Batch]) -> Result<(), DiskError> {
+        let mut merged = WriteBatch::default();
+        for op in batches.iter().flat_map(Batch::ops) {
+            match op {
+                Op::Put { family, key, value } => merged.put_cf(self.family(*family), key, value),
+                Op::Delete { family, key } => merged.delete_cf(self.family(*family), key),
+                Op::DeleteRange { family, from, to } => merged.delete_range_cf(self.family(*family), from, to),
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(false);
+        self.db.write_opt(merged, &options).map_err(disk_error)
+    }
+
+    fn flush(&self) -> Result<(), DiskError> {
+        self.db.flush_wal(true).map_err(disk_error)
+    }
+
+    fn get(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+        if let Some(value) = self.db.get_pinned_cf(self.family(family), key).map_err(disk_error)? {
+            found(&value);
+        }
+        Ok(())
+    }
+
+    fn get_cached(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<Cached, DiskError> {
+        let mut options = ReadOptions::default();
+        options.set_read_tier(ReadTier::BlockCache);
+        match self.db.get_pinned_cf_opt(self.family(family), key, &options) {
+            Ok(Some(value)) => {
+                found(&value);
+                Ok(Cached::Found)
+            }
+            Ok(None) => Ok(Cached::Absent),
+            Err(error) if error.kind() == ErrorKind::Incomplete => Ok(Cached::Cold),
+            Err(error) => Err(disk_error(error)),
+        }
+    }
+
+    fn scan(&self, family: Family, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
+        let options = bounded(from, to);
+        walk(self.db.raw_iterator_cf_opt(self.family(family), options), each)
+    }
+
+    fn last(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        found: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), DiskError> {
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(family), bounded(from, to));
+        rows.seek_to_last();
+        if let Some((key, value)) = rows.item() {
+            found(key, value);
+        }
+        rows.status().map_err(disk_error)
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot + '_> {
+        Box::new(RocksSnapshot { rocks: self, snapshot: self.db.snapshot() })
+    }
+}
+
+struct RocksSnapshot<'a> {
+    rocks: &'a Rocks,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+}
+
+impl Snapshot for RocksSnapshot<'_> {
+    fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+        if let Some(value) = self.snapshot.get_pinned_cf(self.rocks.family(Family::State), key).map_err(disk_error)? {
+            found(&value);
+        }
+        Ok(())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
+        walk(self.snapshot.raw_iterator_cf_opt(self.rocks.family(Family::State), bounded(from, to)), each)
+    }
+}
+
+fn bounded(from: &[u8], to: &[u8]) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(from);
+    options.set_iterate_upper_bound(to);
+    options
+}
+
+fn walk(mut rows: rocksdb::DBRawIterator<'_>, each: Each<'_>) -> Result<(), DiskError> {
+    rows.seek_to_first();
+    while let Some((key, value)) = rows.item() {
+        if !each(key, value) {
+            break;
+        }
+        rows.next();
+    }
+    rows.status().map_err(disk_error)
+}
+
+fn database_options(options: &DiskOptions, cache: &Cache) -> Options {
+    let mut o = Options::default();
+    o.create_if_missing(true);
+    o.create_missing_column_families(true);
+    o.set_paranoid_checks(true);
+    // A recycled file holds old records behind the new ones, and the strict modes cannot tell them apart.
+    o.set_recycle_log_file_num(0);
+    o.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // A closed log file that is missing or too short is damage, too.
+    o.set_track_and_verify_wals_in_manifest(true);
+    o.set_max_total_wal_size(options.wal_bytes);
+    o.set_wal_bytes_per_sync(WAL_BYTES_PER_SYNC);
+    o.set_bytes_per_sync(WAL_BYTES_PER_SYNC);
+    o.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
+        options.memtable_bytes,
+        false,
+        cache.clone(),
+    ));
+    o.set_max_background_jobs(BACKGROUND_JOBS);
+    o.set_stats_dump_period_sec(0);
+    o.set_stats_persist_period_sec(0);
+    o.set_keep_log_file_num(DIARY_FILES);
+    o.set_max_log_file_size(DIARY_BYTES);
+    o
+}
+
+fn family_options(family: Family, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(BLOCK_BYTES);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut o = Options::default();
+    match family {
+        Family::State => {
+            table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+            o.set_write_buffer_size(STATE_MEMTABLE_BYTES);
+        }
+        // Entries are read in runs, never by a key that may be absent: no bloom filter.
+        Family::Log => o.set_write_buffer_size(LOG_MEMTABLE_BYTES),
+        Family::Meta => o.set_write_buffer_size(META_MEMTABLE_BYTES),
+    }
+    o.set_compression_type(DBCompressionType::Lz4);
+    o.set_block_based_table_factory(&table);
+    o
+}
+
+/// Looks through the write-ahead logs and the manifests; says which file is damaged and where.
+fn find_damage(path: &Path) -> std::io::Result<Option<String>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    for file in files.iter().filter(|file| is_log_format(file)) {
+        if let Some(damage) = log_file::damage(file)? {
+            return Ok(Some(format!(
+                "{} is no record at byte {}, though whole records follow from byte {}",
+                file.display(),
+                damage.offset,
+                damage.next_record
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn is_log_format(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.strip_suffix(".log").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+        || name.starts_with("MANIFEST-")
+}
+
+fn open_error(data_dir: &Path, error: rocksdb::Error) -> OpenError {
+    let path = data_dir.into();
+    let reason = String::from(error.as_ref());
+    match error.kind() {
+        _ if is_lock(&error) => OpenError::InUse { path },
+        ErrorKind::Corruption => OpenError::Corrupt { path, reason },
+        _ => OpenError::Failed { path, reason },
+    }
+}
+
+/// RocksDB has no kind for a lock that is held; its message names the file.
+fn is_lock(error: &rocksdb::Error) -> bool {
+    error.kind() == ErrorKind::IOError && error.as_ref().contains("lock") && error.as_ref().contains("/LOCK")
+}
+
+fn disk_error(error: rocksdb::Error) -> DiskError {
+    let reason = String::from(error.as_ref());
+    match error.kind() {
+        ErrorKind::Corruption => DiskError::Corrupt(reason),
+        _ => DiskError::Failed(reason),
+    }
+}

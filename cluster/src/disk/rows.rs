@@ -1,0 +1,200 @@
+//! Rows of one shard: on their way (the overlay), written, or as they were at one moment.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use super::storage::{Cached, Snapshot};
+use super::{Batch, Disk, DiskError, Family, Lookup, Row};
+
+/// The only generation there is until replicas are filled from snapshots.
+const FIRST_GENERATION: u32 = 1;
+
+/// The state rows of one shard, as its machine and its actors see them. Cheap to clone.
+///
+/// A row that was submitted is seen at once, though it is still on its way: `read`, `read_cached` and the
+/// transaction of an apply look there first. [`View`] shows what is written.
+#[derive(Clone)]
+pub struct Rows {
+    disk: Disk,
+    overlay: Arc<RwLock<Overlay>>,
+}
+
+/// Rows submitted and not yet written. Each carries the number of its batch: when a batch is written it takes
+/// away what is still its own, not what a later batch put in its place.
+#[derive(Default)]
+struct Overlay {
+    rows: BTreeMap<Bytes, (u64, Option<Bytes>)>,
+    batches: u64,
+}
+
+/// The writes of one apply; `None` deletes.
+pub(crate) type Writes = BTreeMap<Bytes, Option<Bytes>>;
+
+/// Takes a batch out of the overlay, once it is written.
+pub(crate) struct Retire {
+    overlay: Arc<RwLock<Overlay>>,
+    batch: u64,
+    keys: Vec<Bytes>,
+}
+
+impl Rows {
+    pub(crate) fn new(disk: Disk) -> Self {
+        Self { disk, overlay: Arc::default() }
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// The generation that every state key of this shard carries.
+    pub fn generation(&self) -> u32 {
+        FIRST_GENERATION
+    }
+
+    /// Reads a row in place, newest applied value; may wait for the disk.
+    ///
+    /// # Errors
+    /// The store failed or the row is damaged; then the disk has failed for good.
+    pub fn read<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DiskError> {
+        // First the overlay, then the store: a row leaves the overlay only when the store has it.
+        match self.overlaid(key) {
+            Some(value) => Ok(value.map(|value| decode(&value))),
+            None => self.disk.get(Family::State, key, decode),
+        }
+    }
+
+    /// The same from memory only.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub fn read_cached<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Lookup<T>, DiskError> {
+        if let Some(value) = self.overlaid(key) {
+            return Ok(value.map_or(Lookup::Absent, |value| Lookup::Found(decode(&value))));
+        }
+        let (mut decode, mut value) = (Some(decode), None);
+        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
+        let cached = self.disk.checked(self.disk.storage().get_cached(Family::State, key, &mut found))?;
+        Ok(match (cached, value) {
+            (Cached::Found, Some(value)) => Lookup::Found(value),
+            (Cached::Cold, _) => Lookup::Cold,
+            _ => Lookup::Absent,
+        })
+    }
+
+    /// One consistent view of the rows written so far.
+    pub fn view(&self) -> View<'_> {
+        View { rows: self, snapshot: self.disk.storage().snapshot() }
+    }
+
+    /// Rows with `from <= key < to`, newest applied values with `own` on top, at most `limit`.
+    pub(crate) fn scan(&self, own: &Writes, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, DiskError> {
+        if from >= to || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let range = (Bound::Included(from), Bound::Excluded(to));
+        // Copied before the store is read, for the same reason as in `read`.
+        let mut newer: Writes = self
+            .overlay
+            .read()
+            .rows
+            .range::<[u8], _>(range)
+            .map(|(key, (_, value))| (key.clone(), value.clone()))
+            .collect();
+        newer.extend(own.range::<[u8], _>(range).map(|(key, value)| (key.clone(), value.clone())));
+
+        let mut newer = newer.into_iter().peekable();
+        let mut found = Vec::new();
+        let mut each = |key: &[u8], value: &[u8]| {
+            while let Some((newer_key, newer_value)) = newer.next_if(|(newer_key, _)| newer_key[..] < *key) {
+                found.extend(newer_value.map(|value| (newer_key, value)));
+            }
+            match newer.next_if(|(newer_key, _)| newer_key[..] == *key) {
+                Some((key, value)) => found.extend(value.map(|value| (key, value))),
+                None => found.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
+            }
+            found.len() < limit
+        };
+        self.disk.checked(self.disk.storage().scan(Family::State, from, to, &mut each))?;
+        found.extend(newer.filter_map(|(key, value)| Some((key, value?))));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Makes writes visible to readers and puts them into a batch. The batch must be submitted before another
+    /// one of this shard is overlaid.
+    pub(crate) fn overlay(&self, writes: Writes, batch: &mut Batch) -> Retire {
+        let mut overlay = self.overlay.write();
+        overlay.batches += 1;
+        let number = overlay.batches;
+        let mut keys = Vec::with_capacity(writes.len());
+        for (key, value) in writes {
+            match &value {
+                Some(value) => batch.put(Family::State, key.clone(), value.clone()),
+                None => batch.delete(Family::State, key.clone()),
+            }
+            keys.push(key.clone());
+            overlay.rows.insert(key, (number, value));
+        }
+        Retire { overlay: self.overlay.clone(), batch: number, keys }
+    }
+
+    fn overlaid(&self, key: &[u8]) -> Option<Option<Bytes>> {
+        self.overlay.read().rows.get(key).map(|(_, value)| value.clone())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn overlaid_rows(&self) -> usize {
+        self.overlay.read().rows.len()
+    }
+}
+
+impl Retire {
+    /// To be called when the batch is written, before anybody is told so.
+    pub(crate) fn retire(self) {
+        let mut overlay = self.overlay.write();
+        for key in self.keys {
+            if overlay.rows.get(&key).is_some_and(|(batch, _)| *batch == self.batch) {
+                overlay.rows.remove(&key);
+            }
+        }
+    }
+}
+
+/// The rows at one moment. Every acknowledged change made before it was taken is in it.
+pub struct View<'a> {
+    rows: &'a Rows,
+    snapshot: Box<dyn Snapshot + 'a>,
+}
+
+impl View<'_> {
+    /// The generation that every state key of this shard carries.
+    pub fn generation(&self) -> u32 {
+        self.rows.generation()
+    }
+
+    /// Reads a row in place; may wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub fn read<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DiskError> {
+        let (mut decode, mut value) = (Some(decode), None);
+        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
+        self.rows.disk.checked(self.snapshot.get(key, &mut found))?;
+        Ok(value)
+    }
+
+    /// Calls `each` for rows with `from <= key < to` in key order until it returns `false`.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub fn scan(&self, from: &[u8], to: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), DiskError> {
+        if from >= to {
+            return Ok(());
+        }
+        self.rows.disk.checked(self.snapshot.scan(from, to, &mut each))
+    }
+}

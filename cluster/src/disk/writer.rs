@@ -1,0 +1,213 @@
+//! The two threads that write: one hands batches to the store, the other flushes.
+//!
+//! ```text
+//! submit ──► bounded queue ──► writer: write without waiting for the disk
+//!                                │ rows: told as soon as they are written
+//!                                └──► flusher: flush, then tell every batch written before it began
+//! ```
+//!
+//! The log of a shard and its rows take the same way, so the one write-ahead log has them in the order they
+//! were submitted. After a failed write or flush nothing is written and nothing is acknowledged any more:
+//! what the kernel did with the pages is unknown, and asking again could be answered wrongly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc as sync_mpsc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::storage::Storage;
+use super::{Batch, DiskError, Health};
+
+/// Batches waiting to be written. The shards' own limits (a few entries in flight each) keep it far from
+/// full; when it is, those who submit wait.
+const QUEUE_BATCHES_MAX: usize = 1024;
+
+/// Batches written together hold at most this much, so that a flush never waits long for a write.
+const WRITE_BYTES_MAX: usize = 4 << 20;
+
+/// A write or flush under way for longer is a stall, in milliseconds.
+const STALL_MS: u64 = 1000;
+
+/// Runs when a batch is where it should be, or will never be.
+pub(crate) type Completion = Box<dyn FnOnce(Result<(), DiskError>) + Send>;
+
+/// When a batch has arrived.
+pub(crate) enum Then {
+    /// Readers can see it. Runs on the writer thread.
+    Written(Completion),
+    /// It survives. Runs on the flusher thread.
+    Flushed(Completion),
+}
+
+pub(crate) enum Submission {
+    Write(Batch, Then),
+    /// Ends the threads once everything submitted before is done.
+    Close,
+}
+
+/// How the store is: what the threads and every read report to.
+pub(crate) struct Vitals {
+    began: Instant,
+    /// Why the first failure made everything stop.
+    failed: Mutex<Option<DiskError>>,
+    /// When the write and the flush under way began, in milliseconds from `began` and one; 0: none is.
+    writing_since: AtomicU64,
+    flushing_since: AtomicU64,
+}
+
+impl Vitals {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            failed: Mutex::new(None),
+            writing_since: AtomicU64::new(0),
+            flushing_since: AtomicU64::new(0),
+        }
+    }
+
+    /// Stops everything for good; the first reason stays.
+    pub(crate) fn fail(&self, error: &DiskError) {
+        let mut failed = self.failed.lock();
+        if failed.is_none() {
+            tracing::error!(%error, "the disk has failed, nothing is written any more");
+            *failed = Some(error.clone());
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), DiskError> {
+        self.failed.lock().clone().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        if let Err(error) = self.check() {
+            return Health::Failed { reason: error.to_string() };
+        }
+        let now = self.now();
+        let longest = [&self.writing_since, &self.flushing_since]
+            .map(|since| match since.load(Ordering::Relaxed) {
+                0 => 0,
+                since => now.saturating_sub(since),
+            })
+            .into_iter()
+            .max();
+        match longest {
+            Some(millis) if millis > STALL_MS => Health::Stalled { millis },
+            _ => Health::Serving,
+        }
+    }
+
+    /// Runs an action against the store unless it has failed before.
+    fn run(&self, since: &AtomicU64, action: impl FnOnce() -> Result<(), DiskError>) -> Result<(), DiskError> {
+        self.check()?;
+        since.store(self.now(), Ordering::Relaxed);
+        let result = action();
+        since.store(0, Ordering::Relaxed);
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        // The other thread may have failed meanwhile: then this one must not report success either.
+        self.check()
+    }
+
+    fn now(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64 + 1
+    }
+}
+
+/// Starts both threads.
+pub(crate) fn start(
+    storage: Arc<dyn Storage>,
+    vitals: Arc<Vitals>,
+    flush: bool,
+) -> std::io::Result<(mpsc::Sender<Submission>, Vec<JoinHandle<()>>)> {
+    let (queue, submissions) = mpsc::channel(QUEUE_BATCHES_MAX);
+    // Unbounded, yet no longer than what is under way: those who submit durable batches wait for them.
+    let (written, to_flush) = sync_mpsc::channel();
+    let flusher = {
+        let (storage, vitals) = (storage.clone(), vitals.clone());
+        let thread = std::thread::Builder::new().name("disk-flusher".into());
+        thread.spawn(move || flush_loop(&*storage, &vitals, flush, &to_flush))?
+    };
+    let thread = std::thread::Builder::new().name("disk-writer".into());
+    let writer = thread.spawn(move || write_loop(&*storage, &vitals, submissions, &written))?;
+    Ok((queue, vec![writer, flusher]))
+}
+
+fn write_loop(
+    storage: &dyn Storage,
+    vitals: &Vitals,
+    mut submissions: mpsc::Receiver<Submission>,
+    written: &sync_mpsc::Sender<Completion>,
+) {
+    let _guard = FailOnPanic(vitals);
+    let mut batches = Vec::new();
+    let mut thens = Vec::new();
+    while let Some(Submission::Write(batch, then)) = submissions.blocking_recv() {
+        let mut bytes = batch.bytes();
+        batches.push(batch);
+        thens.push(then);
+        let mut closing = false;
+        while bytes < WRITE_BYTES_MAX {
+            match submissions.try_recv() {
+                Ok(Submission::Write(batch, then)) => {
+                    bytes += batch.bytes();
+                    batches.push(batch);
+                    thens.push(then);
+                }
+                Ok(Submission::Close) => {
+                    closing = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let result = vitals.run(&vitals.writing_since, || storage.write(&batches));
+        batches.clear();
+        for then in thens.drain(..) {
+            match then {
+                Then::Written(completion) => completion(result.clone()),
+                Then::Flushed(completion) => match &result {
+                    // The flusher outlives the sender; if it panicked, so has the disk failed.
+                    Ok(()) => {
+                        if let Err(sync_mpsc::SendError(completion)) = written.send(completion) {
+                            completion(Err(DiskError::Failed("the flusher has stopped".into())));
+                        }
+                    }
+                    Err(error) => completion(Err(error.clone())),
+                },
+            }
+        }
+        if closing {
+            break;
+        }
+    }
+}
+
+fn flush_loop(storage: &dyn Storage, vitals: &Vitals, flush: bool, written: &sync_mpsc::Receiver<Completion>) {
+    let _guard = FailOnPanic(vitals);
+    while let Ok(first) = written.recv() {
+        let mut waiting = vec![first];
+        waiting.extend(written.try_iter());
+        let result = vitals.run(&vitals.flushing_since, || if flush { storage.flush() } else { Ok(()) });
+        for completion in waiting {
+            completion(result.clone());
+        }
+    }
+    // A clean end leaves nothing to chance, also where answers did not wait for flushes. A failure is in the vitals.
+    let _ = vitals.run(&vitals.flushing_since, || storage.flush());
+}
+
+/// A thread that panics takes the disk with it: what waits for it must not wait for ever.
+struct FailOnPanic<'a>(&'a Vitals);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&DiskError::Failed("a disk thread has panicked".into()));
+        }
+    }
+}

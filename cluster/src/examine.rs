@@ -1,0 +1,28 @@
+//! A data folder read from outside: no replica is started, nothing is applied.
+
+use std::path::Path;
+
+use crate::disk::{DiskOptions, Folder, Rocks, Storage};
+use crate::handle::OpenError;
+
+/// Small: whoever examines a folder reads every row once.
+const OPTIONS: DiskOptions =
+    DiskOptions { flush: true, block_cache_bytes: 32 << 20, memtable_bytes: 32 << 20, wal_bytes: 256 << 20 };
+
+/// Calls `each` with every state row of a folder that no process uses; returns how many shards it holds.
+///
+/// Entries that are committed and not applied yet stay in the log: the rows are those of one moment of each shard.
+///
+/// # Errors
+/// [`OpenError`] for a folder in use, damaged, newer or absent.
+pub fn examine(data_dir: &Path, mut each: impl FnMut(&[u8], &[u8])) -> Result<u16, OpenError> {
+    let folder = Folder::open_present(data_dir)?;
+    let shards = folder.identity().shards;
+    let storage = Rocks::open(folder, &OPTIONS)?;
+    let all = storage.snapshot().scan(&[], &[u8::MAX; 8], &mut |key, value| {
+        each(key, value);
+        true
+    });
+    all.map_err(|error| OpenError::of(data_dir, error))?;
+    Ok(shards)
+}

@@ -1,0 +1,21 @@
+//! Replicated shards of bytes.
+//!
+//! This crate knows bytes, slots, shards and nodes; it knows no groups. It promises, per shard:
+//! one order of entries, entries flushed on a majority before they are committed, at most one leader per
+//! term, and rows written in log order, before anybody is told of them.
+
+pub mod application;
+pub mod disk;
+mod examine;
+pub mod handle;
+mod process;
+mod raft;
+pub mod slot;
+pub mod testing;
+
+pub use application::{Committed, Payload, Release, ShardMachine, Transaction};
+pub use disk::{Batch, Disk, DiskError, DiskOptions, Family, Health, Lookup, Row, Rows, View};
+pub use examine::examine;
+pub use handle::{BarrierError, Cluster, ClusterOptions, Leadership, OpenError, ProposeError, Proposed, ShardHandle};
+pub use process::disable_huge_pages;
+pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

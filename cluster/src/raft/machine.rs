@@ -1,0 +1,222 @@
+//! From openraft's apply stream to the application's machine, one batch at a time.
+//!
+//! ```text
+//! entries ──► machine.apply(entries, tx) ──► overlay ──► queue ──► written: retire, release, respond
+//! ```
+//!
+//! Apply does not wait for its rows to be written: the overlay shows them to the next apply. Whoever asked for
+//! the entries is told on the writer thread, after they are written.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::{Stream, TryStreamExt};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::codec::{self, Kind};
+use super::log_store::LogStore;
+use super::snapshot::{Builder, ShardSnapshot};
+use super::types::{LogId, Membership, Proposal, Snapshot, SnapshotMeta, Types};
+use crate::application::{Committed, Payload, Release, ShardMachine, Transaction};
+use crate::disk::{Batch, Disk, DiskError, Family, Rows, Then};
+use crate::slot::ShardId;
+
+/// Entries and payload bytes handed to the machine at once: a turn of the arbiter, and one batch of rows.
+const APPLY_ENTRIES_MAX: usize = 256;
+const APPLY_BYTES_MAX: usize = 1 << 20;
+
+/// What of a shard's log is in the database, for all to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The index of the last entry whose rows are written.
+    pub(crate) written: u64,
+    /// Nothing further will be written.
+    pub(crate) stopped: bool,
+}
+
+/// Where a replica says how far it is. Two watches, as who leads changes seldom and rows are written all the time.
+#[derive(Clone)]
+pub(crate) struct Reports {
+    pub(crate) progress: Arc<watch::Sender<Progress>>,
+    /// The term of the last leadership whose first entry is written.
+    pub(crate) blank_term: Arc<watch::Sender<u64>>,
+}
+
+impl Reports {
+    pub(crate) fn new(applied: &Applied) -> Self {
+        let written = applied.0.map_or(0, |id| id.index());
+        Self {
+            progress: Arc::new(watch::Sender::new(Progress { written, stopped: false })),
+            blank_term: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    pub(crate) fn stopped(&self) {
+        self.progress.send_modify(|progress| progress.stopped = true);
+    }
+}
+
+/// The replica's state machine as openraft sees it.
+pub(crate) struct Replica {
+    shard: ShardId,
+    disk: Disk,
+    rows: Rows,
+    log: LogStore,
+    /// openraft wants `Sync`; there is one caller, so the lock is never contended (`get_mut`).
+    machine: Mutex<Box<dyn ShardMachine>>,
+    applied: Applied,
+    snapshot: Option<SnapshotMeta>,
+    reports: Reports,
+}
+
+/// Up to where the log is in the rows, and who the replicas were then.
+pub(crate) type Applied = (Option<LogId>, Membership);
+
+pub(crate) fn read_applied(disk: &Disk, shard: ShardId) -> Result<Applied, io::Error> {
+    let key = codec::meta_key(shard, Kind::Applied);
+    let stored = disk.get(Family::Meta, &key, codec::decode).map_err(io::Error::other)?;
+    let applied =
+        stored.transpose().map_err(|error| DiskError::Corrupt(format!("applied index of shard {}: {error}", shard.0)));
+    Ok(disk.checked(applied).map_err(io::Error::other)?.unwrap_or_default())
+}
+
+/// Entries on their way through one apply.
+#[derive(Default)]
+struct Chunk {
+    entries: Vec<Committed>,
+    responders: Vec<ApplyResponder<Types>>,
+    last: Option<LogId>,
+    bytes: usize,
+}
+
+impl Replica {
+    pub(crate) fn new(
+        shard: ShardId,
+        rows: Rows,
+        log: LogStore,
+        applied: Applied,
+        machine: Box<dyn ShardMachine>,
+        reports: Reports,
+    ) -> Self {
+        let disk = rows.disk().clone();
+        Self { shard, disk, rows, log, machine: Mutex::new(machine), applied, snapshot: None, reports }
+    }
+
+    fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta { last_log_id: self.applied.0, last_membership: self.applied.1.clone() }
+    }
+
+    /// Puts an entry into a chunk.
+    ///
+    /// Entries must follow each other: a hole in the log would otherwise be applied as if nothing had been there.
+    fn take(&mut self, chunk: &mut Chunk, (entry, responder): EntryResponder<Types>) -> Result<(), io::Error> {
+        let next = chunk.last.or(self.applied.0).map_or(0, |id| id.index() + 1);
+        if entry.log_id.index() != next {
+            let found = entry.log_id.index();
+            let reason = format!("log of shard {} goes on at {found} where {next} was to be applied", self.shard.0);
+            return self.disk.checked(Err(DiskError::Corrupt(reason))).map_err(io::Error::other);
+        }
+        let payload = match entry.payload {
+            EntryPayload::Blank => Payload::Blank,
+            EntryPayload::Normal(Proposal(bytes)) => {
+                chunk.bytes += bytes.len();
+                Payload::Data(bytes)
+            }
+            EntryPayload::Membership(membership) => {
+                self.applied.1 = Membership::new(Some(entry.log_id), membership);
+                Payload::Membership
+            }
+        };
+        let term = entry.log_id.committed_leader_id().term;
+        chunk.entries.push(Committed { index: entry.log_id.index(), term, payload });
+        chunk.responders.extend(responder);
+        chunk.last = Some(entry.log_id);
+        Ok(())
+    }
+
+    async fn apply_chunk(&mut self, chunk: Chunk) -> Result<(), io::Error> {
+        let Some(last) = chunk.last else { return Ok(()) };
+        let mut tx = Transaction::new(&self.rows);
+        let release = self.machine.get_mut().apply(&chunk.entries, &mut tx);
+        let release = self.disk.checked(release).map_err(io::Error::other)?;
+        let writes = tx.into_writes();
+        self.applied.0 = Some(last);
+
+        let place = self.disk.reserve().await.map_err(io::Error::other)?;
+        let mut batch = Batch::default();
+        batch.put(Family::Meta, codec::meta_key(self.shard, Kind::Applied), codec::encode(&self.applied)?);
+        let retire = self.rows.overlay(writes, &mut batch);
+        let blank_term = chunk.entries.iter().rev().find(|e| e.payload == Payload::Blank).map(|e| e.term);
+        let reports = self.reports.clone();
+        let written = move |result: Result<(), DiskError>| match result {
+            Ok(()) => {
+                retire.retire();
+                reports.progress.send_modify(|progress| progress.written = last.index());
+                if let Some(term) = blank_term {
+                    reports.blank_term.send_replace(term);
+                }
+                release_all(release, chunk.responders);
+            }
+            // Neither is run: who waits learns that the outcome is unknown.
+            Err(_) => reports.stopped(),
+        };
+        place.send(batch, Then::Written(Box::new(written)));
+        // After the batch is in the queue, not before: what is applied may be cut from the log.
+        self.log.applied(last.index());
+        Ok(())
+    }
+}
+
+fn release_all(release: Option<Release>, responders: Vec<ApplyResponder<Types>>) {
+    if let Some(release) = release {
+        release();
+    }
+    for responder in responders {
+        responder.send(());
+    }
+}
+
+impl RaftStateMachine<Types> for Replica {
+    type SnapshotData = ShardSnapshot;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<Applied, io::Error> {
+        Ok(self.applied.clone())
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
+    where
+        S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
+    {
+        let mut chunk = Chunk::default();
+        while let Some(entry) = entries.try_next().await? {
+            self.take(&mut chunk, entry)?;
+            if chunk.entries.len() >= APPLY_ENTRIES_MAX || chunk.bytes >= APPLY_BYTES_MAX {
+                self.apply_chunk(std::mem::take(&mut chunk)).await?;
+            }
+        }
+        self.apply_chunk(chunk).await
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        // Recorded now, not when built: the building is done elsewhere, and it only repeats this.
+        self.snapshot = Some(self.meta());
+        Builder(self.meta())
+    }
+
+    /// A replica is filled from a peer's rows in a later milestone; with one voter nobody can ask for it.
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, _snapshot: ShardSnapshot) -> Result<(), io::Error> {
+        let reason = format!(
+            "shard {} cannot be filled from a snapshot ({:?}): it has no peers",
+            self.shard.0, meta.last_log_id
+        );
+        Err(io::Error::new(io::ErrorKind::Unsupported, reason))
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
+        Ok(self.snapshot.clone().map(|meta| Snapshot { meta, snapshot: ShardSnapshot }))
+    }
+}

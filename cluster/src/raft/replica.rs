@@ -1,0 +1,280 @@
+//! A running replica of one shard: its Raft, and the tasks beside it.
+//!
+//! Three tasks, each with one duty: say who leads, answer read barriers, cut the log. They run on the runtime
+//! that started the replica and end with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
+use openraft::error::{ClientWriteError, ForwardReason, RaftError};
+use openraft::impls::ProgressResponder;
+use openraft::metrics::RaftServerMetrics;
+use openraft::type_config::alias::WatchReceiverOf;
+use openraft::{Config, LinearizerOption, ServerState, SnapshotPolicy};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::log_store::LogStore;
+use super::machine::{self, Progress, Replica, Reports};
+use super::network::NoPeers;
+use super::types::{Proposal, Raft, Types};
+use crate::application::ShardMachine;
+use crate::disk::{Disk, Rows};
+use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
+use crate::slot::ShardId;
+
+/// Barriers answered together.
+const BARRIERS_MAX: usize = 1024;
+
+/// A leader whose lease has run out asks again after this; an answer of a peer is usually closer than that.
+const LEASE_RETRY: Duration = Duration::from_millis(10);
+
+/// Of the longest election timeout, how much a lease is good for: clocks of two nodes run apart.
+const LEASE_PERCENT: u32 = 70;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Timings {
+    pub(crate) heartbeat: Duration,
+    pub(crate) election_min: Duration,
+    pub(crate) election_max: Duration,
+    pub(crate) log_bytes_max: u64,
+}
+
+/// A replica as its handles share it.
+pub(crate) struct RunningReplica {
+    shard: ShardId,
+    rows: Rows,
+    raft: Raft,
+    leadership: watch::Receiver<Option<Leadership>>,
+    barriers: mpsc::Sender<oneshot::Sender<Result<(), BarrierError>>>,
+    /// How long a proposal waits for a lease that has run out.
+    lease_wait: Duration,
+    cutter: AbortHandle,
+}
+
+impl RunningReplica {
+    /// Starts the replica `node` of a shard on the calling runtime; the only voter campaigns at once.
+    ///
+    /// # Errors
+    /// What was stored cannot be read, or the timings contradict each other; in words.
+    pub(crate) async fn start(
+        disk: &Disk,
+        node: u64,
+        shard: ShardId,
+        machine: Box<dyn ShardMachine>,
+        timings: &Timings,
+    ) -> Result<Self, String> {
+        let config = Arc::new(config(shard, timings).validate().map_err(|error| error.to_string())?);
+        let applied = machine::read_applied(disk, shard).map_err(|error| error.to_string())?;
+        let reports = Reports::new(&applied);
+        let rows = Rows::new(disk.clone());
+        // Half is cut when half has grown: what a peer may still want is kept a while.
+        let log = LogStore::new(shard, disk.clone(), applied.0, timings.log_bytes_max / 2);
+        let replica = Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone());
+        let raft = Raft::new(node, config, NoPeers, log.clone(), replica).await.map_err(|error| error.to_string())?;
+        let (leading, leadership) = watch::channel(None);
+        tokio::spawn(watch_leadership(node, raft.server_metrics(), reports.clone(), leading));
+        begin(&raft, node).await?;
+
+        let (barriers, requests) = mpsc::channel(BARRIERS_MAX);
+        let lease = timings.election_max * LEASE_PERCENT / 100;
+        tokio::spawn(answer_barriers(raft.clone(), reports.progress.subscribe(), requests, lease));
+        let cutter = tokio::spawn(cut_log(raft.clone(), log)).abort_handle();
+        Ok(Self { shard, rows, raft, leadership, barriers, lease_wait: timings.election_max, cutter })
+    }
+
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    pub(crate) fn leadership(&self) -> watch::Receiver<Option<Leadership>> {
+        self.leadership.clone()
+    }
+
+    /// See [`crate::ShardHandle::propose`].
+    pub(crate) async fn propose(&self, leadership: Leadership, payload: Bytes) -> Result<Proposed, ProposeError> {
+        let proposal = Proposal(payload);
+        let deadline = Instant::now() + self.lease_wait;
+        loop {
+            let (responder, mut outcome) = ProgressResponder::complete_only();
+            let sent = self.raft.write(proposal.clone()).responder(responder).with_leader(leadership.term).await;
+            // A core that has stopped did not take the message.
+            sent.map_err(|_| ProposeError::NotLeader)?;
+            // The core takes messages in order: once it has answered this one, the proposal is in its log or
+            // refused. Only then may the next proposal follow, or it could overtake this one's retry. If the
+            // core stopped in between, the outcome tells.
+            let _ = self.raft.with_raft_state(|_| ()).await;
+            match outcome.try_recv() {
+                Ok(Err(ClientWriteError::ForwardToLeader(forward))) => {
+                    if forward.reason != ForwardReason::LeaseExpired || Instant::now() >= deadline {
+                        return Err(ProposeError::NotLeader);
+                    }
+                }
+                Ok(result) => {
+                    let result = result.map(|_| ()).map_err(|_| ProposeError::Unknown);
+                    return Ok(Box::pin(async move { result }));
+                }
+                Err(TryRecvError::Empty) => {
+                    return Ok(Box::pin(async move {
+                        match outcome.await {
+                            Ok(Ok(_)) => Ok(()),
+                            Ok(Err(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::NotLeader),
+                            // Discarded here, it may still be committed by another leader; gone, nobody knows.
+                            Ok(Err(_)) | Err(_) => Err(ProposeError::Unknown),
+                        }
+                    }));
+                }
+                Err(TryRecvError::Closed) => return Err(ProposeError::Unknown),
+            }
+            tokio::time::sleep(LEASE_RETRY).await;
+        }
+    }
+
+    /// See [`crate::ShardHandle::read_barrier`].
+    pub(crate) async fn read_barrier(&self) -> Result<(), BarrierError> {
+        let (done, answer) = oneshot::channel();
+        self.barriers.send(done).await.map_err(|_| BarrierError::Stopped)?;
+        answer.await.unwrap_or(Err(BarrierError::Stopped))
+    }
+
+    pub(crate) async fn stop(&self) {
+        self.cutter.abort();
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::error!(shard = self.shard.0, %error, "a replica did not stop cleanly");
+        }
+    }
+}
+
+fn config(shard: ShardId, timings: &Timings) -> Config {
+    let millis = |duration: Duration| duration.as_millis() as u64;
+    Config {
+        cluster_name: format!("shard {}", shard.0),
+        heartbeat_interval: millis(timings.heartbeat),
+        // A peer that has just answered an append needs no heartbeat.
+        heartbeat_min_interval: Some(millis(timings.heartbeat)),
+        election_timeout_min: millis(timings.election_min),
+        election_timeout_max: millis(timings.election_max),
+        enable_pre_vote: Some(true),
+        // A restarted leader must win an election before it serves: it may have been replaced, and its rows
+        // may be behind what it acknowledged until its first entry is committed.
+        enable_leader_restore: Some(false),
+        // Logs are cut by bytes, see `cut_log`.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        ..Config::default()
+    }
+}
+
+/// Makes the first membership of a new shard; has the only voter campaign at once, as nobody else will.
+async fn begin(raft: &Raft, node: u64) -> Result<(), String> {
+    if !raft.is_initialized().await.map_err(|error| error.to_string())? {
+        return raft.initialize(BTreeSet::from([node])).await.map_err(|error| error.to_string());
+    }
+    if raft.voter_ids().eq([node]) {
+        // No pre-vote: there is nobody to ask.
+        raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Says since which term this process leads, once the first entry of the term is written.
+async fn watch_leadership(
+    node: u64,
+    mut metrics: WatchReceiverOf<Types, RaftServerMetrics<Types>>,
+    reports: Reports,
+    leading: watch::Sender<Option<Leadership>>,
+) {
+    let mut blank = reports.blank_term.subscribe();
+    loop {
+        let led = led_term(node, &metrics.borrow_watched());
+        let written = *blank.borrow_and_update();
+        let leadership = led.filter(|&term| term == written).map(|term| Leadership { term });
+        leading.send_if_modified(|current| std::mem::replace(current, leadership) != leadership);
+        tokio::select! {
+            changed = metrics.changed() => if changed.is_err() { break },
+            changed = blank.changed() => if changed.is_err() { break },
+        }
+    }
+    // The core is gone. Whoever waits for it to write must not wait for ever.
+    leading.send_replace(None);
+    reports.stopped();
+}
+
+fn led_term(node: u64, metrics: &RaftServerMetrics<Types>) -> Option<u64> {
+    let vote = &metrics.vote;
+    let leads = metrics.state == ServerState::Leader && vote.committed && vote.leader_id.voted_for == node;
+    leads.then_some(vote.leader_id.term)
+}
+
+/// Answers all barriers that wait with one; those that come meanwhile get the next.
+async fn answer_barriers(
+    raft: Raft,
+    mut progress: watch::Receiver<Progress>,
+    mut requests: mpsc::Receiver<oneshot::Sender<Result<(), BarrierError>>>,
+    lease: Duration,
+) {
+    let mut waiting = Vec::new();
+    while requests.recv_many(&mut waiting, BARRIERS_MAX).await > 0 {
+        let answer = barrier(&raft, &mut progress, lease).await;
+        for request in waiting.drain(..) {
+            // Who asked may have given up.
+            let _ = request.send(answer.clone());
+        }
+    }
+}
+
+async fn barrier(raft: &Raft, progress: &mut watch::Receiver<Progress>, lease: Duration) -> Result<(), BarrierError> {
+    // Under the lease; if it has run out, a round of heartbeats renews it, within one election timeout.
+    let linearizer =
+        raft.get_read_linearizer(LinearizerOption::new(Some(lease), true)).await.map_err(|error| match error {
+            RaftError::Fatal(_) => BarrierError::Stopped,
+            RaftError::APIError(_) => BarrierError::NotLeader,
+        })?;
+    let index = linearizer.read_log_id().index();
+    let reached = progress.wait_for(|progress| progress.stopped || progress.written >= index).await;
+    match reached {
+        Ok(progress) if progress.written >= index => Ok(()),
+        _ => Err(BarrierError::Stopped),
+    }
+}
+
+/// Keeps the log below its limit: whenever it has grown by half of it, the half before that is cut.
+///
+/// The log found at the start is cut at once, so that many short runs do not add up.
+async fn cut_log(raft: Raft, log: LogStore) {
+    let mut older = last_index(&raft);
+    let mut upto = older;
+    loop {
+        if let Some(index) = upto
+            && cut(&raft, index).await.is_none()
+        {
+            return;
+        }
+        log.growth().due.notified().await;
+        log.growth().restart();
+        upto = older;
+        older = last_index(&raft);
+    }
+}
+
+/// `None`: the core has stopped.
+async fn cut(raft: &Raft, upto: u64) -> Option<()> {
+    raft.wait(None).applied_index_at_least(Some(upto), "cut the log").await.ok()?;
+    raft.trigger().snapshot().await.ok()?;
+    let covered = |metrics: &openraft::RaftMetrics<Types>| metrics.snapshot.is_some_and(|id| id.index() >= upto);
+    raft.wait(None).metrics(covered, "cut the log").await.ok()?;
+    raft.trigger().purge_log(upto).await.ok()
+}
+
+fn last_index(raft: &Raft) -> Option<u64> {
+    raft.metrics().borrow_watched().last_log_index
+}

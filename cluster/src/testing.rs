@@ -1,0 +1,92 @@
+//! A cluster on memory, and a machine without a cluster: for tests, here and in crates above.
+//!
+//! Not for serving: a store in memory promises nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::application::{Committed, Release, ShardMachine, Transaction};
+use crate::disk::{Batch, Disk, DiskError, DiskOptions, Rows, Then};
+use crate::handle::{Cluster, ClusterOptions, OpenError};
+
+pub use crate::disk::MemoryStore;
+
+/// The replica's name on a memory store.
+const NODE: u64 = 1 << 32;
+
+/// Options with short timings and small caches.
+pub fn options(data_dir: impl Into<std::path::PathBuf>, shards: u16) -> ClusterOptions {
+    ClusterOptions {
+        data_dir: data_dir.into(),
+        shards,
+        disk: DiskOptions { flush: true, block_cache_bytes: 8 << 20, memtable_bytes: 64 << 20, wal_bytes: 64 << 20 },
+        heartbeat: Duration::from_millis(50),
+        election_min: Duration::from_millis(200),
+        election_max: Duration::from_millis(300),
+        log_bytes_max: 64 << 20,
+    }
+}
+
+/// Opens a cluster of one on a store in memory.
+///
+/// # Errors
+/// The store fails flushes, or holds what cannot be read.
+pub fn open(store: &MemoryStore, shards: u16) -> Result<Cluster, OpenError> {
+    open_with(store, options("memory", shards))
+}
+
+/// The same with options of the caller; the folder they name is not touched.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(store: &MemoryStore, options: ClusterOptions) -> Result<Cluster, OpenError> {
+    Cluster::start(Arc::new(store.clone()), NODE, options)
+}
+
+/// The rows of one shard and a way to apply entries to them, without a log.
+pub struct Bench {
+    rows: Rows,
+    disk: Disk,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new(&MemoryStore::new())
+    }
+}
+
+impl Bench {
+    /// # Panics
+    /// The system gives no thread.
+    pub fn new(store: &MemoryStore) -> Self {
+        let disk = Disk::start(Arc::new(store.clone()), true).expect("threads for the disk");
+        Self { rows: Rows::new(disk.clone()), disk }
+    }
+
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// Applies entries and waits until their rows are written. The release is returned, not run.
+    ///
+    /// Not to be called from an async task: it blocks.
+    ///
+    /// # Errors
+    /// What the machine returned, or the disk has failed.
+    pub fn apply(&self, machine: &mut dyn ShardMachine, entries: &[Committed]) -> Result<Option<Release>, DiskError> {
+        let mut tx = Transaction::new(&self.rows);
+        let release = machine.apply(entries, &mut tx)?;
+        let writes = tx.into_writes();
+        let mut batch = Batch::default();
+        let retire = self.rows.overlay(writes, &mut batch);
+        let (done, written) = std::sync::mpsc::channel();
+        let completion = move |result: Result<(), DiskError>| {
+            retire.retire();
+            let _ = done.send(result);
+        };
+        let place = self.disk.try_reserve()?;
+        place.send(batch, Then::Written(Box::new(completion)));
+        written.recv().map_err(|_| DiskError::Failed("the writer has stopped".into()))??;
+        Ok(release)
+    }
+}

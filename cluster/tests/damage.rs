@@ -1,0 +1,159 @@
+//! One flipped byte is found when the folder is opened, and the file is named.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use muster_cluster::testing;
+use muster_cluster::{Cluster, OpenError};
+
+use crate::recorder::{Recorder, put, run, started, stored_data};
+
+/// The biggest file of the database that has this ending.
+fn file_with(dir: &Path, ending: &str) -> Option<PathBuf> {
+    let files = fs::read_dir(dir.join("db")).expect("a database").map(|entry| entry.expect("an entry").path());
+    files
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .max_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len()))
+}
+
+fn write_some(dir: &Path) {
+    run(async {
+        let cluster = Cluster::open(testing::options(dir, 1)).expect("opened");
+        let (shard, leadership) = started(&cluster, &Recorder::default()).await;
+        for i in 0..100_u64 {
+            put(&shard, leadership, incompressible(i)).await;
+        }
+        cluster.stop().await;
+    });
+}
+
+/// A kilobyte that compression leaves alone, so that it lies in the files as it is.
+fn incompressible(seed: u64) -> Vec<u8> {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    std::iter::repeat_with(|| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x as u8
+    })
+    .take(1024)
+    .collect()
+}
+
+fn flip(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).expect("read");
+    bytes[at] ^= 0x10;
+    fs::write(file, bytes).expect("written");
+}
+
+fn assert_refused_naming(dir: &Path, file: &Path, at: usize) {
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    match Cluster::open(testing::options(dir, 1)) {
+        Err(OpenError::Corrupt { reason, .. }) => assert!(reason.contains(&name), "{reason} does not name {name}"),
+        Err(other) => panic!("byte {at} of {name}: {other}"),
+        Ok(_) => panic!("byte {at} of {name} was taken for whole"),
+    }
+}
+
+#[test]
+fn a_flipped_byte_in_the_write_ahead_log_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_some(dir.path());
+    let file = file_with(dir.path(), ".log").expect("a write-ahead log");
+    let len = fs::metadata(&file).expect("a size").len() as usize;
+    assert!(len > 150_000, "a log of {len} bytes is too short to show anything");
+    // In each third, and in the last block, which recovery alone would take for a torn tail.
+    for at in [len / 6, len / 2, len * 5 / 6, len - 20_000] {
+        flip(&file, at);
+        assert_refused_naming(dir.path(), &file, at);
+        flip(&file, at);
+    }
+    run(async {
+        let cluster = Cluster::open(testing::options(dir.path(), 1)).expect("whole again");
+        let (shard, _) = started(&cluster, &Recorder::default()).await;
+        assert_eq!(stored_data(&shard).len(), 100);
+        cluster.stop().await;
+    });
+}
+
+/// The length of a record in the last block, made longer than the file: every recovery mode of the database
+/// takes it for the end of the log and drops the flushed records behind it.
+#[test]
+fn a_flipped_length_near_the_end_of_the_log_is_refused() {
+    const BLOCK: usize = 32 * 1024;
+    let dir = tempfile::tempdir().expect("a folder");
+    write_some(dir.path());
+    let file = file_with(dir.path(), ".log").expect("a write-ahead log");
+    let bytes = fs::read(&file).expect("read");
+    let mut at = bytes.len() / BLOCK * BLOCK;
+    // The second record of the block: the length is behind four bytes of checksum, low byte first.
+    at += 7 + usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
+    assert!(at + 4096 < bytes.len(), "no records behind");
+    let mut damaged = bytes.clone();
+    damaged[at + 5] |= 0x80;
+    fs::write(&file, &damaged).expect("written");
+    assert_refused_naming(dir.path(), &file, at + 5);
+
+    let rows = rows_after_recovery_alone(&dir.path().join("db"));
+    assert!(rows < 100, "recovery alone keeps {rows} of 100 rows: our own check is not needed for this");
+}
+
+/// How many rows the database itself comes back with.
+fn rows_after_recovery_alone(path: &Path) -> usize {
+    let mut options = rocksdb::Options::default();
+    options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+    let db = rocksdb::DB::open_cf(&options, path, ["log", "meta", "state"]).expect("it does not mind");
+    let state = db.cf_handle("state").expect("a family");
+    db.iterator_cf(state, rocksdb::IteratorMode::Start)
+        .filter(|row| row.as_ref().is_ok_and(|(key, _)| key.contains(&b'r')))
+        .count()
+}
+
+#[test]
+fn a_torn_tail_is_cut() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_some(dir.path());
+    let file = file_with(dir.path(), ".log").expect("a write-ahead log");
+    let len = fs::metadata(&file).expect("a size").len();
+    fs::File::options().write(true).open(&file).expect("opened").set_len(len - 3).expect("cut");
+    run(async {
+        let cluster = Cluster::open(testing::options(dir.path(), 1)).expect("a torn tail is no damage");
+        let (shard, _) = started(&cluster, &Recorder::default()).await;
+        // The rows of the last entry were torn off; its log record is before them and brings them back.
+        assert_eq!(stored_data(&shard).len(), 100);
+        cluster.stop().await;
+    });
+}
+
+#[test]
+fn a_flipped_byte_in_a_table_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_some(dir.path());
+    // Opening writes what the log held into tables.
+    run(async {
+        Cluster::open(testing::options(dir.path(), 1)).expect("opened").stop().await;
+    });
+    let file = file_with(dir.path(), ".sst").expect("a table");
+    let len = fs::metadata(&file).expect("a size").len() as usize;
+    assert!(len > 90_000, "a table of {len} bytes does not hold the rows");
+    for at in [len / 6, len / 2, len * 5 / 6] {
+        flip(&file, at);
+        assert_refused_naming(dir.path(), &file, at);
+        flip(&file, at);
+    }
+    Cluster::open(testing::options(dir.path(), 1)).expect("whole again");
+}
+
+#[test]
+fn a_flipped_byte_in_the_manifest_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_some(dir.path());
+    let current = fs::read_to_string(dir.path().join("db/CURRENT")).expect("read");
+    let file = dir.path().join("db").join(current.trim());
+    let len = fs::metadata(&file).expect("a size").len() as usize;
+    for at in [len / 6, len / 2] {
+        flip(&file, at);
+        assert_refused_naming(dir.path(), &file, at);
+        flip(&file, at);
+    }
+}

@@ -1,0 +1,7 @@
+//! Shards without groups: order, durability, reads, restarts, damage.
+
+mod damage;
+mod durability;
+mod folder;
+mod recorder;
+mod replication;
