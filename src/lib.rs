@@ -10,4 +10,6 @@
 
 pub mod group;
 pub mod id;
+pub mod shard;
+pub mod store;
 pub mod time;

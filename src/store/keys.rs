@@ -1,0 +1,496 @@
+//! The catalogue of state rows: every key, its layout, its value and who writes it.
+//!
+//! A key is `slot u16 | generation u32 | kind u8 | …`, integers big endian, so that rows sort by place.
+//! Slots below 1,024 hold what hashes there; slot 1,024 + s holds what belongs to shard s as a whole.
+//! The machine of the shard (`shard::machine`) writes all of them, at apply, and nobody else.
+//!
+//! | Kind | Rest of the key | Value | About |
+//! |---|---|---|---|
+//! | `0x10` header | app u32, group id | [`GroupHeader`] | 90 B; also the claim on the id |
+//! | `0x11` group | gno u64, `0` | [`ProfileRow`] | texts and custom fields |
+//! | `0x11` group | gno u64, `1`, join sequence u64 | [`MemberRow`] | 50 B; a page is one seek and a scan |
+//! | `0x11` group | gno u64, `2`, join sequence / 256 u64 | u16 | members among these 256 places |
+//! | `0x11` group | gno u64, `3`, account | [`MemberKey`] | 10 B; what a command looks up |
+//! | `0x11` group | gno u64, `4`, role u8, join sequence u64 | account | owner and admins only |
+//! | `0x11` group | gno u64, `5`, sequence u64 | [`GroupLogRow`] | tips, gapless |
+//! | `0x12` index | app u32, kind u8, gno u64 | group id | all groups of an app |
+//! | `0x20` account | app u32, account | [`AccountHeader`] | 10 B |
+//! | `0x21` joined | app u32, account, `0`, slot u16, gno u64 | [`JoinedRow`] | 40 B |
+//! | `0x22` feed | app u32, account, `0`, sequence u64 | [`FeedRow`] | reports, gapless |
+//! | `0x23` quota | app u32, day i32 | i64 | net new groups of that day |
+//! | `0x30` shard | | [`ShardRow`] | next gno, last stamp |
+//! | `0x31` outbox | target u16, sequence u64 | effects | until the target has applied them |
+//! | `0x32` outbox head | target u16 | [`OutboxHead`] | |
+//! | `0x33` inbox cursor | source u16 | u64 | last sequence applied |
+//! | `0x34` job | gno u64 | [`JobRow`] | a disbanded group whose members are still being told |
+//!
+//! [`GroupHeader`]: super::GroupHeader
+//! [`ProfileRow`]: super::ProfileRow
+//! [`MemberRow`]: super::MemberRow
+//! [`MemberKey`]: super::MemberKey
+//! [`GroupLogRow`]: super::GroupLogRow
+//! [`AccountHeader`]: super::AccountHeader
+//! [`JoinedRow`]: super::JoinedRow
+//! [`FeedRow`]: super::FeedRow
+//! [`ShardRow`]: super::ShardRow
+//! [`OutboxHead`]: super::OutboxHead
+//! [`JobRow`]: super::JobRow
+
+use muster_cluster::{SLOTS, ShardId, Slot, slot_of};
+
+use crate::id::{AccountId, AppId, Gno, GroupId};
+
+/// Kind bytes of ids in the slot hash; never change.
+const SLOT_KIND_GROUP: u8 = 1;
+const SLOT_KIND_ACCOUNT: u8 = 2;
+const SLOT_KIND_QUOTA: u8 = 3;
+
+const HEADER: u8 = 0x10;
+const GROUP: u8 = 0x11;
+const INDEX: u8 = 0x12;
+const ACCOUNT: u8 = 0x20;
+const JOINED: u8 = 0x21;
+const FEED: u8 = 0x22;
+const QUOTA: u8 = 0x23;
+const SHARD: u8 = 0x30;
+const OUTBOX: u8 = 0x31;
+const OUTBOX_HEAD: u8 = 0x32;
+const INBOX_CURSOR: u8 = 0x33;
+const JOB: u8 = 0x34;
+
+pub(super) const SUB_PROFILE: u8 = 0;
+pub(super) const SUB_MEMBER: u8 = 1;
+pub(super) const SUB_PLACE: u8 = 2;
+pub(super) const SUB_KEY: u8 = 3;
+pub(super) const SUB_ROLE: u8 = 4;
+pub(super) const SUB_LOG: u8 = 5;
+
+/// Bytes before the kind byte.
+const PREFIX_LEN: usize = 6;
+/// Bytes up to and including the sub-kind of a row keyed by gno.
+const GROUP_SUB_LEN: usize = PREFIX_LEN + 1 + 8 + 1;
+
+/// Join sequences that one place counter covers, as a shift.
+pub const PLACE_SHIFT: u32 = 8;
+
+pub fn slot_of_group(app: AppId, group: &GroupId) -> Slot {
+    slot_of(SLOT_KIND_GROUP, app.0, group.as_str().as_bytes())
+}
+
+pub fn slot_of_account(app: AppId, account: &AccountId) -> Slot {
+    slot_of(SLOT_KIND_ACCOUNT, app.0, account.as_str().as_bytes())
+}
+
+/// The home of an app's quota of one day.
+pub fn slot_of_quota(app: AppId, day: i32) -> Slot {
+    slot_of(SLOT_KIND_QUOTA, app.0, &day.to_be_bytes())
+}
+
+fn shard_slot(shard: ShardId) -> Slot {
+    Slot(SLOTS + shard.0)
+}
+
+/// Builds keys of one generation.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys {
+    generation: u32,
+}
+
+impl Keys {
+    pub fn new(generation: u32) -> Self {
+        Self { generation }
+    }
+
+    fn start(&self, slot: Slot, kind: u8, rest: usize) -> Vec<u8> {
+        let mut key = Vec::with_capacity(PREFIX_LEN + 1 + rest);
+        key.extend_from_slice(&slot.0.to_be_bytes());
+        key.extend_from_slice(&self.generation.to_be_bytes());
+        key.push(kind);
+        key
+    }
+
+    pub fn header(&self, app: AppId, group: &GroupId) -> Vec<u8> {
+        let id = group.as_str().as_bytes();
+        let mut key = self.start(slot_of_group(app, group), HEADER, 4 + id.len());
+        key.extend_from_slice(&app.0.to_be_bytes());
+        key.extend_from_slice(id);
+        key
+    }
+
+    fn group(&self, slot: Slot, gno: Gno, sub: u8, rest: usize) -> Vec<u8> {
+        let mut key = self.start(slot, GROUP, 9 + rest);
+        key.extend_from_slice(&gno.0.to_be_bytes());
+        key.push(sub);
+        key
+    }
+
+    pub fn profile(&self, slot: Slot, gno: Gno) -> Vec<u8> {
+        self.group(slot, gno, SUB_PROFILE, 0)
+    }
+
+    pub fn member(&self, slot: Slot, gno: Gno, join_seq: u64) -> Vec<u8> {
+        let mut key = self.group(slot, gno, SUB_MEMBER, 8);
+        key.extend_from_slice(&join_seq.to_be_bytes());
+        key
+    }
+
+    pub fn place(&self, slot: Slot, gno: Gno, place: u64) -> Vec<u8> {
+        let mut key = self.group(slot, gno, SUB_PLACE, 8);
+        key.extend_from_slice(&place.to_be_bytes());
+        key
+    }
+
+    pub fn member_key(&self, slot: Slot, gno: Gno, account: &AccountId) -> Vec<u8> {
+        let id = account.as_str().as_bytes();
+        let mut key = self.group(slot, gno, SUB_KEY, id.len());
+        key.extend_from_slice(id);
+        key
+    }
+
+    pub fn role(&self, slot: Slot, gno: Gno, role: u8, join_seq: u64) -> Vec<u8> {
+        let mut key = self.group(slot, gno, SUB_ROLE, 9);
+        key.push(role);
+        key.extend_from_slice(&join_seq.to_be_bytes());
+        key
+    }
+
+    pub fn group_log(&self, slot: Slot, gno: Gno, seq: u64) -> Vec<u8> {
+        let mut key = self.group(slot, gno, SUB_LOG, 8);
+        key.extend_from_slice(&seq.to_be_bytes());
+        key
+    }
+
+    /// First and last-exclusive key of a group's profile and members, in that order.
+    pub fn profile_and_members(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        (self.group(slot, gno, SUB_PROFILE, 0), self.group(slot, gno, SUB_PLACE, 0))
+    }
+
+    /// First and last-exclusive key of all members from a place in join order on.
+    pub fn members_from(&self, slot: Slot, gno: Gno, join_seq: u64) -> (Vec<u8>, Vec<u8>) {
+        (self.member(slot, gno, join_seq), self.group(slot, gno, SUB_PLACE, 0))
+    }
+
+    pub fn places(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        (self.group(slot, gno, SUB_PLACE, 0), self.group(slot, gno, SUB_KEY, 0))
+    }
+
+    pub fn roles(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        (self.group(slot, gno, SUB_ROLE, 0), self.group(slot, gno, SUB_LOG, 0))
+    }
+
+    /// Everything that is keyed by a gno.
+    pub fn whole_group(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        (self.group(slot, gno, SUB_PROFILE, 0), self.group(slot, gno, u8::MAX, 0))
+    }
+
+    pub fn index(&self, slot: Slot, app: AppId, kind: u8, gno: Gno) -> Vec<u8> {
+        let mut key = self.start(slot, INDEX, 13);
+        key.extend_from_slice(&app.0.to_be_bytes());
+        key.push(kind);
+        key.extend_from_slice(&gno.0.to_be_bytes());
+        key
+    }
+
+    fn of_account(&self, kind: u8, app: AppId, account: &AccountId, rest: usize) -> Vec<u8> {
+        let id = account.as_str().as_bytes();
+        let mut key = self.start(slot_of_account(app, account), kind, 5 + id.len() + rest);
+        key.extend_from_slice(&app.0.to_be_bytes());
+        key.extend_from_slice(id);
+        key
+    }
+
+    pub fn account(&self, app: AppId, account: &AccountId) -> Vec<u8> {
+        self.of_account(ACCOUNT, app, account, 0)
+    }
+
+    pub fn joined(&self, app: AppId, account: &AccountId, group_slot: Slot, gno: Gno) -> Vec<u8> {
+        // Account ids are printable, so a zero byte ends one for certain.
+        let mut key = self.of_account(JOINED, app, account, 11);
+        key.push(0);
+        key.extend_from_slice(&group_slot.0.to_be_bytes());
+        key.extend_from_slice(&gno.0.to_be_bytes());
+        key
+    }
+
+    pub fn all_joined(&self, app: AppId, account: &AccountId) -> (Vec<u8>, Vec<u8>) {
+        let mut from = self.of_account(JOINED, app, account, 1);
+        let mut to = from.clone();
+        from.push(0);
+        to.push(1);
+        (from, to)
+    }
+
+    pub fn feed(&self, app: AppId, account: &AccountId, seq: u64) -> Vec<u8> {
+        let mut key = self.of_account(FEED, app, account, 9);
+        key.push(0);
+        key.extend_from_slice(&seq.to_be_bytes());
+        key
+    }
+
+    pub fn quota(&self, app: AppId, day: i32) -> Vec<u8> {
+        let mut key = self.start(slot_of_quota(app, day), QUOTA, 8);
+        key.extend_from_slice(&app.0.to_be_bytes());
+        key.extend_from_slice(&day.to_be_bytes());
+        key
+    }
+
+    pub fn shard(&self, shard: ShardId) -> Vec<u8> {
+        self.start(shard_slot(shard), SHARD, 0)
+    }
+
+    pub fn outbox(&self, source: ShardId, target: ShardId, seq: u64) -> Vec<u8> {
+        let mut key = self.start(shard_slot(source), OUTBOX, 10);
+        key.extend_from_slice(&target.0.to_be_bytes());
+        key.extend_from_slice(&seq.to_be_bytes());
+        key
+    }
+
+    pub fn outbox_head(&self, source: ShardId, target: ShardId) -> Vec<u8> {
+        let mut key = self.start(shard_slot(source), OUTBOX_HEAD, 2);
+        key.extend_from_slice(&target.0.to_be_bytes());
+        key
+    }
+
+    pub fn inbox_cursor(&self, target: ShardId, source: ShardId) -> Vec<u8> {
+        let mut key = self.start(shard_slot(target), INBOX_CURSOR, 2);
+        key.extend_from_slice(&source.0.to_be_bytes());
+        key
+    }
+
+    pub fn job(&self, shard: ShardId, gno: Gno) -> Vec<u8> {
+        let mut key = self.start(shard_slot(shard), JOB, 8);
+        key.extend_from_slice(&gno.0.to_be_bytes());
+        key
+    }
+
+    pub fn all_jobs(&self, shard: ShardId) -> (Vec<u8>, Vec<u8>) {
+        (self.start(shard_slot(shard), JOB, 0), self.start(shard_slot(shard), JOB + 1, 0))
+    }
+}
+
+/// What a key says, for those who walk all rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    Header { slot: Slot, app: AppId, group: GroupId },
+    Profile { slot: Slot, gno: Gno },
+    Member { slot: Slot, gno: Gno, join_seq: u64 },
+    Place { slot: Slot, gno: Gno, place: u64 },
+    MemberKey { slot: Slot, gno: Gno, account: AccountId },
+    Role { slot: Slot, gno: Gno, role: u8, join_seq: u64 },
+    GroupLog { slot: Slot, gno: Gno, seq: u64 },
+    Index { slot: Slot, app: AppId, kind: u8, gno: Gno },
+    Account { slot: Slot, app: AppId, account: AccountId },
+    Joined { slot: Slot, app: AppId, account: AccountId, group_slot: Slot, gno: Gno },
+    Feed { slot: Slot, app: AppId, account: AccountId, seq: u64 },
+    Quota { slot: Slot, app: AppId, day: i32 },
+    Shard { shard: ShardId },
+    Outbox { source: ShardId, target: ShardId, seq: u64 },
+    OutboxHead { source: ShardId, target: ShardId },
+    InboxCursor { target: ShardId, source: ShardId },
+    Job { shard: ShardId, gno: Gno },
+}
+
+impl Key {
+    /// Reads a key back; `None` for bytes that no row of this catalogue has.
+    pub fn parse(key: &[u8]) -> Option<Key> {
+        let mut rest = Rest(key);
+        let slot = Slot(rest.u16()?);
+        let _generation = rest.u32()?;
+        let kind = rest.u8()?;
+        let shard = slot.0.checked_sub(SLOTS).map(ShardId);
+        let parsed = match kind {
+            HEADER => Key::Header { slot, app: AppId(rest.u32()?), group: GroupId::parse(rest.text()?).ok()? },
+            GROUP => {
+                let gno = Gno(rest.u64()?);
+                match rest.u8()? {
+                    SUB_PROFILE => Key::Profile { slot, gno },
+                    SUB_MEMBER => Key::Member { slot, gno, join_seq: rest.u64()? },
+                    SUB_PLACE => Key::Place { slot, gno, place: rest.u64()? },
+                    SUB_KEY => Key::MemberKey { slot, gno, account: AccountId::parse(rest.text()?).ok()? },
+                    SUB_ROLE => Key::Role { slot, gno, role: rest.u8()?, join_seq: rest.u64()? },
+                    SUB_LOG => Key::GroupLog { slot, gno, seq: rest.u64()? },
+                    _ => return None,
+                }
+            }
+            INDEX => Key::Index { slot, app: AppId(rest.u32()?), kind: rest.u8()?, gno: Gno(rest.u64()?) },
+            ACCOUNT => Key::Account { slot, app: AppId(rest.u32()?), account: AccountId::parse(rest.text()?).ok()? },
+            JOINED => Key::Joined {
+                slot,
+                app: AppId(rest.u32()?),
+                account: rest.terminated_account()?,
+                group_slot: Slot(rest.u16()?),
+                gno: Gno(rest.u64()?),
+            },
+            FEED => Key::Feed { slot, app: AppId(rest.u32()?), account: rest.terminated_account()?, seq: rest.u64()? },
+            QUOTA => Key::Quota { slot, app: AppId(rest.u32()?), day: rest.u32()? as i32 },
+            SHARD => Key::Shard { shard: shard? },
+            OUTBOX => Key::Outbox { source: shard?, target: ShardId(rest.u16()?), seq: rest.u64()? },
+            OUTBOX_HEAD => Key::OutboxHead { source: shard?, target: ShardId(rest.u16()?) },
+            INBOX_CURSOR => Key::InboxCursor { target: shard?, source: ShardId(rest.u16()?) },
+            JOB => Key::Job { shard: shard?, gno: Gno(rest.u64()?) },
+            _ => return None,
+        };
+        rest.0.is_empty().then_some(parsed)
+    }
+}
+
+/// The join sequence at the end of a member row's key; `None` for other rows of a group.
+pub fn join_seq_of_member(key: &[u8]) -> Option<u64> {
+    let rest = key.get(GROUP_SUB_LEN..)?;
+    if key[GROUP_SUB_LEN - 1] != SUB_MEMBER {
+        return None;
+    }
+    Some(u64::from_be_bytes(rest.try_into().ok()?))
+}
+
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take::<1>().map(|b| b[0])
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(std::mem::take(&mut self.0)).ok()
+    }
+
+    fn terminated_account(&mut self) -> Option<AccountId> {
+        let end = self.0.iter().position(|b| *b == 0)?;
+        let account = AccountId::parse(std::str::from_utf8(&self.0[..end]).ok()?).ok()?;
+        self.0 = &self.0[end + 1..];
+        Some(account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group_id() -> GroupId {
+        GroupId::parse("g1").unwrap()
+    }
+
+    fn account() -> AccountId {
+        AccountId::parse("ann").unwrap()
+    }
+
+    /// Golden bytes: a change of layout is a change of format.
+    #[test]
+    fn keys_keep_their_bytes_and_parse_back() {
+        let (k, app, slot, gno) = (Keys::new(1), AppId(7), Slot(513), Gno(9));
+        let (g, a) = (group_id(), account());
+        let gs = slot_of_group(app, &g);
+        let us = slot_of_account(app, &a);
+        let slot_hex = |s: Slot| format!("{:04x}", s.0);
+        let table: Vec<(Vec<u8>, String, Key)> = vec![
+            (
+                k.header(app, &g),
+                format!("{}0000000110000000076731", slot_hex(gs)),
+                Key::Header { slot: gs, app, group: g.clone() },
+            ),
+            (k.profile(slot, gno), "020100000001 11 0000000000000009 00".into(), Key::Profile { slot, gno }),
+            (
+                k.member(slot, gno, 5),
+                "020100000001 11 0000000000000009 01 0000000000000005".into(),
+                Key::Member { slot, gno, join_seq: 5 },
+            ),
+            (
+                k.place(slot, gno, 1),
+                "020100000001 11 0000000000000009 02 0000000000000001".into(),
+                Key::Place { slot, gno, place: 1 },
+            ),
+            (
+                k.member_key(slot, gno, &a),
+                "020100000001 11 0000000000000009 03 616e6e".into(),
+                Key::MemberKey { slot, gno, account: a.clone() },
+            ),
+            (
+                k.role(slot, gno, 2, 5),
+                "020100000001 11 0000000000000009 04 02 0000000000000005".into(),
+                Key::Role { slot, gno, role: 2, join_seq: 5 },
+            ),
+            (
+                k.group_log(slot, gno, 3),
+                "020100000001 11 0000000000000009 05 0000000000000003".into(),
+                Key::GroupLog { slot, gno, seq: 3 },
+            ),
+            (
+                k.index(slot, app, 2, gno),
+                "020100000001 12 00000007 02 0000000000000009".into(),
+                Key::Index { slot, app, kind: 2, gno },
+            ),
+            (
+                k.account(app, &a),
+                format!("{} 00000001 20 00000007 616e6e", slot_hex(us)),
+                Key::Account { slot: us, app, account: a.clone() },
+            ),
+            (
+                k.joined(app, &a, slot, gno),
+                format!("{} 00000001 21 00000007 616e6e 00 0201 0000000000000009", slot_hex(us)),
+                Key::Joined { slot: us, app, account: a.clone(), group_slot: slot, gno },
+            ),
+            (
+                k.feed(app, &a, 2),
+                format!("{} 00000001 22 00000007 616e6e 00 0000000000000002", slot_hex(us)),
+                Key::Feed { slot: us, app, account: a.clone(), seq: 2 },
+            ),
+            (
+                k.quota(app, 20_000),
+                format!("{} 00000001 23 00000007 00004e20", slot_hex(slot_of_quota(app, 20_000))),
+                Key::Quota { slot: slot_of_quota(app, 20_000), app, day: 20_000 },
+            ),
+            (k.shard(ShardId(3)), "0403 00000001 30".into(), Key::Shard { shard: ShardId(3) }),
+            (
+                k.outbox(ShardId(3), ShardId(1), 8),
+                "0403 00000001 31 0001 0000000000000008".into(),
+                Key::Outbox { source: ShardId(3), target: ShardId(1), seq: 8 },
+            ),
+            (
+                k.outbox_head(ShardId(3), ShardId(1)),
+                "0403 00000001 32 0001".into(),
+                Key::OutboxHead { source: ShardId(3), target: ShardId(1) },
+            ),
+            (
+                k.inbox_cursor(ShardId(3), ShardId(1)),
+                "0403 00000001 33 0001".into(),
+                Key::InboxCursor { target: ShardId(3), source: ShardId(1) },
+            ),
+            (k.job(ShardId(3), gno), "0403 00000001 34 0000000000000009".into(), Key::Job { shard: ShardId(3), gno }),
+        ];
+        for (bytes, golden, parsed) in table {
+            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, golden.replace(' ', ""), "{parsed:?}");
+            assert_eq!(Key::parse(&bytes), Some(parsed));
+        }
+    }
+
+    #[test]
+    fn one_account_is_never_a_prefix_of_another() {
+        let k = Keys::new(1);
+        let (ann, anna) = (account(), AccountId::parse("anna").unwrap());
+        let (from, to) = k.all_joined(AppId(7), &ann);
+        let own = k.joined(AppId(7), &ann, Slot(1), Gno(1));
+        assert!(from <= own && own < to);
+        // The slot differs in general; compare what follows it.
+        let other = k.joined(AppId(7), &anna, Slot(1), Gno(1));
+        assert!(!(from[2..] <= other[2..] && other[2..] < to[2..]));
+    }
+}

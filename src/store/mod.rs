@@ -1,0 +1,12 @@
+//! Rows: what their keys and values look like, and how reads put them together.
+//!
+//! The database belongs to `muster_cluster::disk`; this layer gives its bytes a meaning. It writes nothing.
+
+pub mod keys;
+mod rows;
+
+pub use keys::{Key, Keys};
+pub use rows::{
+    AccountHeader, AccountText, CustomPair, FeedRow, GroupHeader, GroupLogRow, GroupText, JobRow, JoinedRow, MemberKey,
+    MemberRow, OutboxHead, ProfileRow, ShardRow, TipChange, Version, decode, encode,
+};
