@@ -8,6 +8,7 @@
 //!
 //! ARCHITECTURE.md tells it in full: how data flows, what lives where, which arrows are allowed.
 
+pub mod actors;
 pub mod group;
 pub mod id;
 pub mod shard;

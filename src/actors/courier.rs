@@ -1,0 +1,246 @@
+//! The leader's courier: hands applied outbox rows to the shards they are for, in order, until they are applied there.
+//!
+//! It never hands out what is not applied, never skips, and repeats what nobody received. The rows themselves stay
+//! in the database until the target has applied them; truncation comes after delivery, because a crash in between
+//! then repeats a message but loses none.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use muster_cluster::ShardId;
+use rustc_hash::FxHashMap;
+
+use crate::shard::{Effect, Job, OutboxHead, OutboxRow};
+
+/// Rows in one delivery.
+const DELIVERY_ROWS_MAX: usize = 64;
+/// A delivery that was not received for so long is repeated.
+const REPEAT_AFTER: Duration = Duration::from_millis(500);
+
+/// A row as it is handed over: its sequence and what it says.
+pub(super) type Sent = (u64, Arc<Vec<Effect>>);
+
+#[derive(Debug)]
+struct Target {
+    /// Not yet applied by the target, in order.
+    rows: VecDeque<OutboxRow>,
+    /// Sequence of the last row handed over.
+    sent: u64,
+    sent_at: Instant,
+    received: u64,
+    /// Applied by the target.
+    delivered: u64,
+    /// Named in a truncation that was proposed.
+    acknowledging: u64,
+    /// Gone from this shard's outbox.
+    acknowledged: u64,
+}
+
+impl Target {
+    fn new(head: OutboxHead) -> Self {
+        let before = head.first - 1;
+        Self {
+            rows: VecDeque::new(),
+            sent: before,
+            sent_at: Instant::now(),
+            received: before,
+            delivered: before,
+            acknowledging: before,
+            acknowledged: before,
+        }
+    }
+}
+
+/// Outgoing rows of one leadership.
+#[derive(Debug)]
+pub(super) struct Courier {
+    targets: FxHashMap<ShardId, Target>,
+    rows_max: usize,
+    /// Disbanded groups that are forgotten once everybody has heard.
+    telling: Vec<(Vec<(ShardId, u64)>, Job)>,
+}
+
+impl Courier {
+    pub fn new(heads: Vec<(ShardId, OutboxHead)>, outbox: Vec<OutboxRow>, rows_max: usize) -> Self {
+        let targets = heads.into_iter().map(|(target, head)| (target, Target::new(head))).collect();
+        let mut courier = Self { targets, rows_max, telling: Vec::new() };
+        courier.take(outbox);
+        courier
+    }
+
+    /// Whether some target owes so much that no more may be promised to it.
+    pub fn is_full(&self) -> bool {
+        self.targets.values().any(|t| t.rows.len() >= self.rows_max)
+    }
+
+    /// Takes rows that were applied; ones already known are passed over.
+    pub fn take(&mut self, rows: Vec<OutboxRow>) {
+        for row in rows {
+            let target = self.targets.entry(row.target).or_insert_with(|| Target::new(OutboxHead::default()));
+            let last = target.rows.back().map_or(target.delivered, |r| r.seq);
+            if row.seq > last {
+                target.rows.push_back(row);
+            }
+        }
+    }
+
+    /// Deliveries that may leave now.
+    pub fn due(&mut self) -> Vec<(ShardId, Vec<Sent>)> {
+        let mut due = Vec::new();
+        for (id, target) in &mut self.targets {
+            let Some(first) = target.rows.front().map(|r| r.seq) else { continue };
+            let skip = (target.sent + 1).saturating_sub(first) as usize;
+            let rows: Vec<_> =
+                target.rows.iter().skip(skip).take(DELIVERY_ROWS_MAX).map(|r| (r.seq, r.effects.clone())).collect();
+            if let Some((last, _)) = rows.last() {
+                target.sent = *last;
+                target.sent_at = Instant::now();
+                due.push((*id, rows));
+            }
+        }
+        due
+    }
+
+    pub fn received(&self, target: ShardId) -> u64 {
+        self.targets.get(&target).map_or(0, |t| t.received)
+    }
+
+    /// The target's leader says how far it holds the rows.
+    ///
+    /// `again`: it missed rows, or is a new leader that holds less than the last one did; what follows is sent again.
+    pub fn receipt(&mut self, id: ShardId, through: u64, again: bool) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        target.received = target.received.max(through);
+        if again {
+            target.sent = target.sent.min(through);
+        }
+    }
+
+    /// The target has applied the rows.
+    pub fn delivered(&mut self, id: ShardId, through: u64) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        target.delivered = target.delivered.max(through);
+        target.received = target.received.max(through);
+        target.sent = target.sent.max(through);
+        while target.rows.front().is_some_and(|r| r.seq <= through) {
+            target.rows.pop_front();
+        }
+    }
+
+    /// A truncation to propose for one target, once.
+    pub fn acknowledge(&mut self, id: ShardId) -> Option<u64> {
+        let target = self.targets.get_mut(&id)?;
+        if target.delivered <= target.acknowledging {
+            return None;
+        }
+        target.acknowledging = target.delivered;
+        Some(target.delivered)
+    }
+
+    /// Truncations to propose for all targets, each once.
+    pub fn unacknowledged(&mut self) -> Vec<(ShardId, u64)> {
+        let ids: Vec<ShardId> = self.targets.keys().copied().collect();
+        ids.into_iter().filter_map(|id| self.acknowledge(id).map(|through| (id, through))).collect()
+    }
+
+    /// The truncation will not happen: it is proposed again.
+    pub fn not_acknowledged(&mut self, id: ShardId) {
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.acknowledging = target.acknowledged;
+        }
+    }
+
+    /// The truncation was applied.
+    pub fn acknowledged(&mut self, id: ShardId, through: u64) {
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.acknowledged = target.acknowledged.max(through);
+        }
+    }
+
+    pub fn repeat_lost(&mut self, now: Instant) {
+        for target in self.targets.values_mut() {
+            if target.sent > target.received && now.duration_since(target.sent_at) >= REPEAT_AFTER {
+                target.sent = target.received;
+            }
+        }
+    }
+
+    /// Remembers a disbanded group until these rows are received.
+    pub fn when_received(&mut self, needs: Vec<(ShardId, u64)>, job: Job) {
+        self.telling.push((needs, job));
+    }
+
+    /// Disbanded groups that everybody has heard of.
+    pub fn told(&mut self) -> Vec<Job> {
+        let targets = &self.targets;
+        let heard = |needs: &Vec<(ShardId, u64)>| {
+            needs.iter().all(|(id, seq)| targets.get(id).is_some_and(|t| t.received >= *seq))
+        };
+        self.telling.extract_if(.., |(needs, _)| heard(needs)).map(|(_, job)| job).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: ShardId = ShardId(1);
+
+    fn row(seq: u64) -> OutboxRow {
+        OutboxRow { target: TARGET, seq, effects: Arc::new(Vec::new()) }
+    }
+
+    fn seqs(due: Vec<(ShardId, Vec<Sent>)>) -> Vec<u64> {
+        due.into_iter().flat_map(|(_, rows)| rows).map(|(seq, _)| seq).collect()
+    }
+
+    #[test]
+    fn rows_leave_once_and_in_order() {
+        let mut courier = Courier::new(vec![], vec![], 10);
+        courier.take(vec![row(1), row(2)]);
+        assert_eq!(seqs(courier.due()), [1, 2]);
+        assert!(courier.due().is_empty());
+        courier.take(vec![row(2), row(3)]);
+        assert_eq!(seqs(courier.due()), [3]);
+    }
+
+    #[test]
+    fn a_new_leader_of_the_target_gets_what_the_last_one_lost() {
+        let mut courier = Courier::new(vec![], vec![row(1), row(2), row(3)], 10);
+        courier.due();
+        courier.receipt(TARGET, 3, false);
+        courier.delivered(TARGET, 1);
+        courier.receipt(TARGET, 1, true);
+        assert_eq!(seqs(courier.due()), [2, 3]);
+    }
+
+    #[test]
+    fn what_nobody_received_is_repeated() {
+        let mut courier = Courier::new(vec![], vec![row(1), row(2)], 10);
+        courier.due();
+        courier.receipt(TARGET, 1, false);
+        courier.repeat_lost(Instant::now() + REPEAT_AFTER);
+        assert_eq!(seqs(courier.due()), [2]);
+    }
+
+    #[test]
+    fn truncation_is_proposed_once_and_only_behind_what_is_applied() {
+        let mut courier = Courier::new(vec![], vec![row(1), row(2)], 10);
+        courier.due();
+        courier.receipt(TARGET, 2, false);
+        assert!(courier.unacknowledged().is_empty());
+        courier.delivered(TARGET, 1);
+        assert_eq!(courier.unacknowledged(), [(TARGET, 1)]);
+        assert!(courier.unacknowledged().is_empty());
+    }
+
+    #[test]
+    fn a_leader_begins_behind_what_was_truncated() {
+        let head = OutboxHead { next: 9, first: 8 };
+        let mut courier = Courier::new(vec![(TARGET, head)], vec![row(8)], 10);
+        assert_eq!(seqs(courier.due()), [8]);
+        courier.take(vec![row(8), row(9)]);
+        assert_eq!(seqs(courier.due()), [9]);
+    }
+}

@@ -1,0 +1,960 @@
+//! The host of one shard on this node: finds the group's actor, hands proposals to the log, and passes on what the
+//! log says.
+//!
+//! Everything it holds belongs to one leadership and is dropped with it. It decides nothing about groups.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use bytes::Bytes;
+use futures::StreamExt;
+use muster_cluster::{DiskError, Leadership, Lookup, Rows, ShardHandle, ShardId};
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+
+use super::courier::Courier;
+use super::disbanding::Disbanding;
+use super::group::{ACTIVE_GROUP_BYTES, GroupActor};
+use super::inbox::Inbox;
+use super::message::{
+    Again, AppliedEntries, BusyCount, Cancel, Deliver, Delivered, EntryOrigin, Flush, Grant, GroupKey,
+    LeadershipChanged, Loaded, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved, SettleInbox, Settled,
+    Submit, Turn, TurnFor,
+};
+use super::quota::{day_of, takes_of};
+use super::reservations::Reservations;
+use super::{ReadError, SubmitError};
+use crate::group::Limits;
+use crate::id::{AccountId, AppId};
+use crate::shard::{
+    AppliedProposal, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer, recover, shard_of_account,
+    shard_of_quota,
+};
+use crate::time::{Clock, Stamp};
+
+/// How the hosts of a node are set up; by section, from the configuration.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// Messages a host's mailbox holds; beyond it commands are refused before any work.
+    pub mailbox_max: usize,
+    /// Entries that wait for the log of one shard.
+    pub queue_max: usize,
+    /// Estimated bytes of active groups in one shard.
+    pub active_bytes_max: usize,
+    /// A group that nobody commands for so long is let go.
+    pub idle_timeout: Duration,
+    /// How long an answer waits for the indexes of the accounts it names.
+    pub index_wait: Duration,
+    /// Outbox rows that one target may owe; beyond it commands are refused before any work.
+    pub outbox_rows_max: usize,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        Self {
+            mailbox_max: 8192,
+            queue_max: 8192,
+            active_bytes_max: 32 * 1024 * 1024,
+            idle_timeout: Duration::from_secs(60),
+            index_wait: Duration::from_millis(1000),
+            outbox_rows_max: 10_000,
+        }
+    }
+}
+
+/// How often idle groups are looked for and lost deliveries repeated.
+const SWEEP_EVERY: Duration = Duration::from_millis(250);
+/// A pause between two steps of a disband, so that it yields to commands.
+const JOB_PAUSE: Duration = Duration::from_millis(1);
+/// Proposals between a host and its log: more than may be in flight never wait here.
+const PROPOSE_CHANNEL: usize = 4;
+
+/// Which shards of this node serve, by shard.
+///
+/// A host has recovered once the shards it owed messages when it began have received them: from then on a read of
+/// an account waits for everything that was acknowledged before.
+#[derive(Clone)]
+pub struct Recoveries(Arc<[AtomicBool]>);
+
+impl Recoveries {
+    pub fn new(shards: u16) -> Self {
+        Self((0..shards).map(|_| AtomicBool::new(false)).collect())
+    }
+
+    fn set(&self, shard: ShardId, is_recovered: bool) {
+        self.0[usize::from(shard.0)].store(is_recovered, Ordering::Release);
+    }
+
+    /// How many shards do not serve yet.
+    pub fn missing(&self) -> usize {
+        self.0.iter().filter(|shard| !shard.load(Ordering::Acquire)).count()
+    }
+}
+
+/// The hosts of all shards of this node, by shard.
+pub type Peers = Arc<std::sync::OnceLock<Vec<Peer>>>;
+
+/// One shard's host and rows, as its neighbours on this node use them.
+#[derive(Clone)]
+pub struct Peer {
+    pub host: Addr<ShardHost>,
+    pub lookups: Lookups,
+}
+
+/// What a host and the groups of one leadership share on their arbiter.
+pub struct Shared {
+    pub(super) term: u64,
+    pub(super) handle: ShardHandle,
+    pub(super) lookups: Lookups,
+    pub(super) proposer: RefCell<Proposer<Origin>>,
+    clock: Arc<dyn Clock>,
+    last_stamp: Cell<u64>,
+    activations: Cell<u64>,
+    /// A flush is on its way through the mailbox.
+    flushing: Cell<bool>,
+    /// Groups that stopped by themselves.
+    stopped: RefCell<Vec<GroupKey>>,
+    host: Addr<ShardHost>,
+    peers: Peers,
+    shards: u16,
+}
+
+impl Shared {
+    pub(super) fn next_activation(&self) -> u64 {
+        let number = self.activations.get() + 1;
+        self.activations.set(number);
+        number
+    }
+
+    /// max(the clock, the last stamp of the shard): stamps never go back.
+    pub(super) fn stamp(&self) -> Stamp {
+        let now = self.clock.now().max(self.last_stamp.get());
+        self.last_stamp.set(now);
+        Stamp(now)
+    }
+
+    pub(super) fn push(&self, item: Vec<u8>, origin: Origin) {
+        self.proposer.borrow_mut().push(item, origin);
+        if !self.flushing.replace(true) {
+            self.host.do_send(Flush);
+        }
+    }
+
+    pub(super) fn again(&self, again: Again) {
+        self.host.do_send(again);
+    }
+
+    pub(super) fn deactivate(&self, key: &GroupKey) {
+        self.stopped.borrow_mut().push(key.clone());
+    }
+
+    /// Gives back what was reserved for a command that changed nothing.
+    pub(super) fn cancel(&self, key: &GroupKey, reserved: &Reserved) {
+        let Some(peers) = self.peers.get() else { return };
+        for account in &reserved.held {
+            let shard = shard_of_account(key.app, account, self.shards);
+            let cancel = Cancel { app: key.app, accounts: vec![account.clone()], quota_day: None };
+            peers[usize::from(shard.0)].host.do_send(cancel);
+        }
+        if reserved.quota_held
+            && let Some(day) = reserved.quota_day
+        {
+            let shard = shard_of_quota(key.app, day, self.shards);
+            let cancel = Cancel { app: key.app, accounts: Vec::new(), quota_day: Some(day) };
+            peers[usize::from(shard.0)].host.do_send(cancel);
+        }
+    }
+}
+
+/// An active group as its host sees it.
+struct Active {
+    group: Addr<GroupActor>,
+    busy: BusyCount,
+    last_used: Instant,
+}
+
+/// What a leading host holds.
+struct Leading {
+    shared: Rc<Shared>,
+    groups: FxHashMap<GroupKey, Active>,
+    /// Commands for groups whose header is being read.
+    loading: FxHashMap<GroupKey, Vec<(Turn, Instant)>>,
+    courier: Courier,
+    inbox: Inbox,
+    reservations: Reservations,
+    /// Answers that wait until the shards of the accounts they name know of them.
+    unindexed: Vec<Unindexed>,
+    /// Outbox sequence by target when this leadership began.
+    owed: Vec<(ShardId, u64)>,
+    is_recovered: bool,
+}
+
+struct Unindexed {
+    /// Outbox sequence by target that must have been received.
+    needs: Vec<(ShardId, u64)>,
+    since: Instant,
+    entries: Vec<EntryOrigin>,
+}
+
+/// The host of one shard.
+pub struct ShardHost {
+    shard: ShardId,
+    shards: u16,
+    handle: ShardHandle,
+    rows: Rows,
+    options: HostOptions,
+    clock: Arc<dyn Clock>,
+    peers: Peers,
+    disbanding: Disbanding,
+    /// Set while this host leads and its neighbours hold all that it owed them when it began.
+    recovered: Recoveries,
+    proposals: mpsc::Sender<(Leadership, u64, Bytes)>,
+    leading: Option<Leading>,
+    /// Proposals of leaderships that ended, until the log tells what became of them.
+    orphans: Vec<InFlight<Origin>>,
+}
+
+impl ShardHost {
+    /// Starts the host on the calling arbiter.
+    pub fn start_here(
+        handle: ShardHandle,
+        shards: u16,
+        options: HostOptions,
+        clock: Arc<dyn Clock>,
+        peers: Peers,
+        disbanding: Disbanding,
+        recovered: Recoveries,
+    ) -> Addr<Self> {
+        Self::create(move |ctx| {
+            ctx.set_mailbox_capacity(options.mailbox_max);
+            let (proposals, queue) = mpsc::channel(PROPOSE_CHANNEL);
+            actix_rt::spawn(propose_in_order(handle.clone(), queue, ctx.address()));
+            let rows = handle.rows().clone();
+            Self {
+                shard: handle.id(),
+                shards,
+                handle,
+                rows,
+                options,
+                clock,
+                peers,
+                disbanding,
+                recovered,
+                proposals,
+                leading: None,
+                orphans: Vec::new(),
+            }
+        })
+    }
+
+    fn peer(&self, shard: ShardId) -> Option<&Peer> {
+        self.peers.get().and_then(|peers| peers.get(usize::from(shard.0)))
+    }
+
+    fn shard_of_account(&self, app: AppId, account: &AccountId) -> ShardId {
+        shard_of_account(app, account, self.shards)
+    }
+
+    /// Drops everything that belonged to a leadership.
+    fn step_down(&mut self) {
+        let Some(leading) = self.leading.take() else { return };
+        self.recovered.set(self.shard, false);
+        let mut proposer = leading.shared.proposer.borrow_mut();
+        for origin in proposer.begin(0) {
+            self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" });
+        }
+        self.orphans.extend(proposer.settle_before(u64::MAX));
+        for unindexed in leading.unindexed {
+            unindexed.entries.into_iter().for_each(answer);
+        }
+        // Groups stop when their addresses are dropped; what rests in them is answered by their end.
+    }
+
+    fn fail(&self, origin: Origin, error: SubmitError) {
+        if let Origin::Entry(entry) = origin {
+            let EntryOrigin { key, group, ticket, call, reserved, busy, .. } = *entry;
+            if let Some(leading) = &self.leading {
+                leading.shared.cancel(&key, &reserved);
+            }
+            call.answer(Err(error));
+            drop(busy);
+            group.do_send(Settled { ticket, applied: false });
+        }
+    }
+
+    fn forget_stopped(&mut self) {
+        if let Some(leading) = self.leading.as_mut() {
+            for key in leading.shared.stopped.borrow_mut().drain(..) {
+                leading.groups.remove(&key);
+            }
+        }
+    }
+
+    /// A command whose reservations are made: to its group, activated if dormant.
+    fn dispatch(&mut self, key: GroupKey, turn: Turn, ctx: &mut Context<Self>) {
+        self.forget_stopped();
+        let Some(leading) = self.leading.as_mut() else {
+            turn.call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
+            return;
+        };
+        if let Some(active) = leading.groups.get_mut(&key) {
+            if active.group.connected() {
+                active.last_used = Instant::now();
+                send_turn(active, turn, &leading.shared, &key);
+                return;
+            }
+            leading.groups.remove(&key);
+        }
+        if let Some(waiting) = leading.loading.get_mut(&key) {
+            waiting.push((turn, Instant::now()));
+            return;
+        }
+        match leading.shared.lookups.header_now(key.app, &key.id) {
+            Ok(Lookup::Found(header)) => self.activate(key, Some(header), vec![turn]),
+            Ok(Lookup::Absent) => self.activate(key, None, vec![turn]),
+            Ok(Lookup::Cold) => {
+                leading.loading.insert(key.clone(), vec![(turn, Instant::now())]);
+                let (lookups, term) = (leading.shared.lookups.clone(), leading.shared.term);
+                let host = ctx.address();
+                tokio::task::spawn_blocking(move || {
+                    let header = lookups.header(key.app, &key.id);
+                    host.do_send(Loaded { key, term, header });
+                });
+            }
+            Err(error) => {
+                tracing::error!(%error, "a group's header cannot be read");
+                leading.shared.cancel(&key, &turn.reserved);
+                turn.call.answer(Err(SubmitError::Unavailable { what: "the group's rows cannot be read" }));
+            }
+        }
+    }
+
+    fn activate(&mut self, key: GroupKey, header: Option<Head>, turns: Vec<Turn>) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        let group = GroupActor::new(key.clone(), leading.shared.clone(), header).start();
+        let active = Active { group, busy: BusyCount::default(), last_used: Instant::now() };
+        for turn in turns {
+            send_turn(&active, turn, &leading.shared, &key);
+        }
+        leading.groups.insert(key, active);
+    }
+
+    /// Asks the holders of the limits that the command meets; most commands are far from all of them.
+    fn reserve(&mut self, submit: Submit, ctx: &mut Context<Self>) {
+        let Submit { key, command, limits, call, .. } = submit;
+        let takes = takes_of(&command, &limits);
+        let mut reserved = Reserved::default();
+        let Some(leading) = self.leading.as_ref() else { return };
+        if takes.quota {
+            reserved.quota_day = Some(day_of(Stamp(self.clock.now()), &limits));
+        }
+        let near = match self.near_limit(key.app, &takes.accounts, &limits) {
+            Ok(near) => near,
+            Err(error) => {
+                tracing::error!(%error, "an account's count cannot be read");
+                call.answer(Err(SubmitError::Unavailable { what: "an account's rows cannot be read" }));
+                return;
+            }
+        };
+        let turn = Turn { command, limits: limits.clone(), call, reserved };
+        let ask_quota = takes.adds_group.then_some(turn.reserved.quota_day).flatten();
+        if near.is_empty() && ask_quota.is_none() {
+            self.dispatch(key, turn, ctx);
+            return;
+        }
+        let term = leading.shared.term;
+        let asked = self.ask(key.app, &limits, near, ask_quota);
+        ctx.spawn(asked.into_actor(self).map(move |granted, host, ctx| {
+            let mut turn = turn;
+            match granted {
+                Ok(grant) => {
+                    turn.reserved.full = grant.full;
+                    turn.reserved.held = grant.held;
+                    turn.reserved.quota_spent = grant.quota_spent;
+                    turn.reserved.quota_held = grant.quota_held;
+                    if host.leading.as_ref().is_some_and(|l| l.shared.term == term) {
+                        host.dispatch(key, turn, ctx);
+                    } else {
+                        turn.call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
+                    }
+                }
+                Err(error) => turn.call.answer(Err(error)),
+            }
+        }));
+    }
+
+    /// The named accounts that are not far below `limits.groups_per_user`.
+    fn near_limit(&self, app: AppId, accounts: &[AccountId], limits: &Limits) -> Result<Vec<AccountId>, DiskError> {
+        let mut near = Vec::new();
+        if limits.groups_per_user == 0 {
+            return Ok(near);
+        }
+        for account in accounts {
+            let Some(peer) = self.peer(self.shard_of_account(app, account)) else { continue };
+            let far = match peer.lookups.joined_count_now(app, account)? {
+                Lookup::Found(joined_count) => joined_count < limits.groups_per_user / 2,
+                Lookup::Absent => limits.groups_per_user > 1,
+                Lookup::Cold => false,
+            };
+            if !far {
+                near.push(account.clone());
+            }
+        }
+        Ok(near)
+    }
+
+    fn ask(
+        &self,
+        app: AppId,
+        limits: &Arc<Limits>,
+        accounts: Vec<AccountId>,
+        quota_day: Option<i32>,
+    ) -> impl Future<Output = Result<Grant, SubmitError>> + 'static {
+        let mut by_shard: Vec<(ShardId, Vec<AccountId>, Option<i32>)> = Vec::new();
+        let mut at = |shard: ShardId| match by_shard.iter().position(|(s, ..)| *s == shard) {
+            Some(at) => at,
+            None => {
+                by_shard.push((shard, Vec::new(), None));
+                by_shard.len() - 1
+            }
+        };
+        let places: Vec<usize> = accounts.iter().map(|account| at(self.shard_of_account(app, account))).collect();
+        let quota_place = quota_day.map(|day| at(shard_of_quota(app, day, self.shards)));
+        for (place, account) in places.into_iter().zip(accounts) {
+            by_shard[place].1.push(account);
+        }
+        if let Some(place) = quota_place {
+            by_shard[place].2 = quota_day;
+        }
+        let mut answers = Vec::new();
+        for (shard, accounts, quota_day) in by_shard {
+            let Some(peer) = self.peer(shard) else { continue };
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            peer.host.do_send(Reserve { app, limits: limits.clone(), accounts, quota_day, reply });
+            answers.push(answer);
+        }
+        async move {
+            let mut all = Grant::default();
+            for answer in answers {
+                let grant = answer
+                    .await
+                    .unwrap_or(Err(SubmitError::Unavailable { what: "the holder of a limit does not answer" }))?;
+                all.full.extend(grant.full);
+                all.held.extend(grant.held);
+                all.quota_spent |= grant.quota_spent;
+                all.quota_held |= grant.quota_held;
+            }
+            Ok(all)
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some(leading) = self.leading.as_ref() else { return };
+        let leadership = Leadership { term: leading.shared.term };
+        loop {
+            let Some((seq, payload)) = leading.shared.proposer.borrow_mut().take() else { return };
+            if self.proposals.try_send((leadership, seq, payload)).is_err() {
+                // The task that proposes ended with the replica: the log can no longer be asked.
+                tracing::error!(shard = self.shard.0, "the shard's log takes no proposals");
+                return;
+            }
+        }
+    }
+
+    fn proposal(&mut self, term: u64, proposal: AppliedProposal, ctx: &mut Context<Self>) {
+        let in_flight = match self.leading.as_ref() {
+            Some(leading) => leading.shared.proposer.borrow_mut().settle(term, proposal.seq),
+            None => None,
+        };
+        let in_flight = in_flight.or_else(|| {
+            let at = self.orphans.iter().position(|o| o.term == term && o.seq == proposal.seq)?;
+            Some(self.orphans.swap_remove(at))
+        });
+        let mut entries = Vec::new();
+        for (origin, outcome) in in_flight.into_iter().flat_map(|f| f.origins).zip(&proposal.outcomes) {
+            match (origin, outcome) {
+                (Origin::Entry(entry), Outcome::Applied) => {
+                    entry.group.do_send(Settled { ticket: entry.ticket, applied: true });
+                    entries.push(*entry);
+                }
+                (origin @ Origin::Entry(_), Outcome::Conflict) => {
+                    tracing::warn!(shard = self.shard.0, "an entry was decided on a state that is no more");
+                    self.fail(origin, SubmitError::Unavailable { what: "the group changed hands" });
+                }
+                (Origin::Inbox { source }, _) => {
+                    if let Some(leading) = self.leading.as_mut() {
+                        leading.inbox.landed(source);
+                    }
+                }
+                (Origin::OutboxAck { target, through }, _) => {
+                    if let Some(leading) = self.leading.as_mut() {
+                        leading.courier.acknowledged(target, through);
+                    }
+                }
+                (Origin::Job(_), _) => {}
+            }
+        }
+        let Some(leading) = self.leading.as_mut() else {
+            entries.into_iter().for_each(answer);
+            return;
+        };
+        for (app, account) in &proposal.counted {
+            leading.reservations.settle_account(*app, account);
+        }
+        for (app, day, delta) in &proposal.quotas {
+            leading.reservations.settle_quota(*app, *day, *delta);
+        }
+        for job in &proposal.jobs {
+            self.disbanding.begin(self.shard, *job);
+        }
+        let needs: Vec<(ShardId, u64)> = proposal.outbox.iter().map(|row| (row.target, row.seq)).collect();
+        for job in &proposal.jobs_done {
+            leading.courier.when_received(needs.clone(), *job);
+        }
+        leading.courier.take(proposal.outbox);
+        for (source, through) in &proposal.deliveries {
+            leading.inbox.applied(*source, *through);
+        }
+        if !entries.is_empty() {
+            leading.unindexed.push(Unindexed { needs, since: Instant::now(), entries });
+        }
+        for (source, through) in proposal.deliveries {
+            if let Some(peer) = self.peer(source) {
+                peer.host.do_send(Delivered { target: self.shard, through });
+            }
+        }
+        for job in proposal.jobs {
+            self.continue_job(job, ctx);
+        }
+        self.deliver();
+        // What came while an inbox entry was under way.
+        self.propose_inbox();
+        self.release_indexed();
+    }
+
+    fn continue_job(&self, job: Job, ctx: &mut Context<Self>) {
+        ctx.run_later(JOB_PAUSE, move |host, _| {
+            if let Some(leading) = &host.leading {
+                leading.shared.push(Item::DisbandStep { gno: job.gno.0 }.encode(), Origin::Job(job));
+            }
+        });
+    }
+
+    /// Hands new outbox rows to their targets' hosts.
+    fn deliver(&mut self) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        let Some(peers) = self.peers.get() else { return };
+        for (target, rows) in leading.courier.due() {
+            peers[usize::from(target.0)].host.do_send(Deliver { source: self.shard, rows });
+        }
+    }
+
+    fn release_indexed(&mut self) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        let (courier, index_wait) = (&leading.courier, self.options.index_wait);
+        for unindexed in leading.unindexed.extract_if(.., |u| {
+            u.needs.iter().all(|(target, seq)| courier.received(*target) >= *seq) || u.since.elapsed() >= index_wait
+        }) {
+            unindexed.entries.into_iter().for_each(answer);
+        }
+        for job in leading.courier.told() {
+            self.disbanding.end(self.shard, job);
+        }
+        if !leading.is_recovered && leading.owed.iter().all(|(target, seq)| leading.courier.received(*target) >= *seq) {
+            leading.is_recovered = true;
+            self.recovered.set(self.shard, true);
+        }
+    }
+
+    fn propose_inbox(&mut self) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        for (source, rows) in leading.inbox.due() {
+            let item = ItemRef::inbox(source.0, rows.iter().map(|(seq, effects)| (*seq, effects.as_slice())));
+            leading.shared.push(item.encode(), Origin::Inbox { source });
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.forget_stopped();
+        let Some(leading) = self.leading.as_mut() else { return };
+        let now = Instant::now();
+        let idle = self.options.idle_timeout;
+        leading.groups.retain(|_, active| !active.busy.is_zero() || now.duration_since(active.last_used) < idle);
+        let active_max = (self.options.active_bytes_max / ACTIVE_GROUP_BYTES).max(1);
+        if leading.groups.len() > active_max {
+            let mut by_age: Vec<(Instant, GroupKey)> = leading
+                .groups
+                .iter()
+                .filter(|(_, active)| active.busy.is_zero())
+                .map(|(key, active)| (active.last_used, key.clone()))
+                .collect();
+            by_age.sort_unstable_by_key(|(last_used, _)| *last_used);
+            let excess = leading.groups.len() - active_max;
+            for (_, key) in by_age.into_iter().take(excess) {
+                leading.groups.remove(&key);
+            }
+        }
+        leading.reservations.expire(now);
+        leading.courier.repeat_lost(now);
+        for (target, through) in leading.courier.unacknowledged() {
+            let item = Item::OutboxAck { target: target.0, through };
+            leading.shared.push(item.encode(), Origin::OutboxAck { target, through });
+        }
+        self.deliver();
+        self.release_indexed();
+    }
+}
+
+/// Hands proposals to the log one after the other, so that they keep their order.
+async fn propose_in_order(
+    handle: ShardHandle,
+    mut queue: mpsc::Receiver<(Leadership, u64, Bytes)>,
+    host: Addr<ShardHost>,
+) {
+    while let Some((leadership, seq, payload)) = queue.recv().await {
+        let refused = ProposalRefused { term: leadership.term, seq };
+        match handle.propose(leadership, payload).await {
+            Ok(proposed) => {
+                let host = host.clone();
+                actix_rt::spawn(async move {
+                    // Applied entries speak for themselves, and an unknown outcome is the log's to tell.
+                    if let Err(muster_cluster::ProposeError::NotLeader) = proposed.await {
+                        host.do_send(refused);
+                    }
+                });
+            }
+            Err(muster_cluster::ProposeError::NotLeader) => host.do_send(refused),
+            Err(muster_cluster::ProposeError::Unknown) => {}
+        }
+    }
+}
+
+fn send_turn(active: &Active, turn: Turn, shared: &Shared, key: &GroupKey) {
+    let busy = active.busy.enter();
+    if let Err(error) = active.group.try_send(TurnFor { turn, busy }) {
+        let TurnFor { turn, busy } = match error {
+            actix::dev::SendError::Full(turn) | actix::dev::SendError::Closed(turn) => turn,
+        };
+        drop(busy);
+        shared.cancel(key, &turn.reserved);
+        turn.call.answer(Err(SubmitError::Overloaded { what: "the group's mailbox is full" }));
+    }
+}
+
+fn answer(entry: EntryOrigin) {
+    let EntryOrigin { call, answer, busy, .. } = entry;
+    call.answer(Ok(answer));
+    drop(busy);
+}
+
+impl Actor for ShardHost {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let leadership = self.handle.leadership();
+        let changes = futures::stream::unfold((leadership, true), |(mut watch, first)| async move {
+            if !first && watch.changed().await.is_err() {
+                return None;
+            }
+            let now = *watch.borrow_and_update();
+            Some((now, (watch, false)))
+        });
+        let host = ctx.address();
+        ctx.spawn(
+            changes
+                .for_each(move |leadership| {
+                    host.do_send(LeadershipChanged(leadership));
+                    futures::future::ready(())
+                })
+                .into_actor(self),
+        );
+        ctx.run_interval(SWEEP_EVERY, |host, _| host.sweep());
+    }
+}
+
+impl Handler<LeadershipChanged> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, LeadershipChanged(leadership): LeadershipChanged, ctx: &mut Self::Context) {
+        if self.leading.as_ref().map(|l| l.shared.term) == leadership.map(|l| l.term) {
+            return;
+        }
+        self.step_down();
+        let Some(leadership) = leadership else { return };
+        let (rows, shard, shards, host) = (self.rows.clone(), self.shard, self.shards, ctx.address());
+        tokio::task::spawn_blocking(move || {
+            let state = recover(&rows, shard, shards);
+            host.do_send(Recovered { leadership, state });
+        });
+    }
+}
+
+impl Handler<Recovered> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, recovered: Recovered, ctx: &mut Self::Context) {
+        if *self.handle.leadership().borrow() != Some(recovered.leadership) {
+            return;
+        }
+        let recovery = match recovered.state {
+            Ok(recovery) => recovery,
+            Err(error) => {
+                tracing::error!(shard = self.shard.0, %error, "the shard's rows cannot be read: it is not served");
+                return;
+            }
+        };
+        let term = recovered.leadership.term;
+        let shared = Rc::new(Shared {
+            term,
+            handle: self.handle.clone(),
+            lookups: Lookups::new(self.rows.clone()),
+            proposer: RefCell::new(Proposer::new(term, self.options.queue_max)),
+            clock: self.clock.clone(),
+            last_stamp: Cell::new(recovery.last_stamp),
+            activations: Cell::new(0),
+            flushing: Cell::new(false),
+            stopped: RefCell::new(Vec::new()),
+            host: ctx.address(),
+            peers: self.peers.clone(),
+            shards: self.shards,
+        });
+        for job in &recovery.jobs {
+            self.disbanding.begin(self.shard, *job);
+        }
+        let owed = recovery.heads.iter().map(|(target, head)| (*target, head.next - 1)).collect();
+        self.leading = Some(Leading {
+            shared,
+            owed,
+            is_recovered: false,
+            groups: FxHashMap::default(),
+            loading: FxHashMap::default(),
+            courier: Courier::new(recovery.heads, recovery.outbox, self.options.outbox_rows_max),
+            inbox: Inbox::new(recovery.cursors.clone()),
+            reservations: Reservations::default(),
+            unindexed: Vec::new(),
+        });
+        // Sources learn where this leadership stands and begin again from there.
+        if let Some(peers) = self.peers.get() {
+            for (source, peer) in peers.iter().enumerate() {
+                let source = ShardId(source as u16);
+                let through = recovery.cursors.iter().find(|(s, _)| *s == source).map_or(0, |(_, cursor)| *cursor);
+                peer.host.do_send(Received { target: self.shard, through, again: true });
+            }
+        }
+        for job in recovery.jobs {
+            self.continue_job(job, ctx);
+        }
+        self.deliver();
+        self.release_indexed();
+    }
+}
+
+impl Handler<Submit> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, submit: Submit, ctx: &mut Self::Context) {
+        let Some(leading) = self.leading.as_ref() else {
+            submit.call.answer(Err(SubmitError::Unavailable { what: "this node does not lead the shard" }));
+            return;
+        };
+        if leading.shared.term != submit.leadership.term {
+            submit.call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard changed" }));
+            return;
+        }
+        if Instant::now() >= submit.call.deadline() {
+            submit.call.answer(Err(SubmitError::Unavailable { what: "the deadline passed" }));
+            return;
+        }
+        if leading.courier.is_full() {
+            submit.call.answer(Err(SubmitError::Overloaded { what: "a neighbouring shard does not keep up" }));
+            return;
+        }
+        self.reserve(submit, ctx);
+    }
+}
+
+impl Handler<Again> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, again: Again, ctx: &mut Self::Context) {
+        let Again { key, command, limits, call } = again;
+        let Some(leading) = self.leading.as_ref() else {
+            call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
+            return;
+        };
+        let leadership = Leadership { term: leading.shared.term };
+        self.handle(Submit { key, command, limits, leadership, call }, ctx);
+    }
+}
+
+impl Handler<Loaded> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, loaded: Loaded, _ctx: &mut Self::Context) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        if leading.shared.term != loaded.term {
+            return;
+        }
+        let Some(waiting) = leading.loading.remove(&loaded.key) else { return };
+        let turns: Vec<Turn> = waiting.into_iter().map(|(turn, _)| turn).collect();
+        match loaded.header {
+            Ok(header) => self.activate(loaded.key, header, turns),
+            Err(error) => {
+                tracing::error!(%error, "a group's header cannot be read");
+                for turn in turns {
+                    leading.shared.cancel(&loaded.key, &turn.reserved);
+                    turn.call.answer(Err(SubmitError::Unavailable { what: "the group's rows cannot be read" }));
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Flush> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, _ctx: &mut Self::Context) {
+        if let Some(leading) = self.leading.as_ref() {
+            leading.shared.flushing.set(false);
+        }
+        self.flush();
+    }
+}
+
+impl Handler<AppliedEntries> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, AppliedEntries(entries): AppliedEntries, ctx: &mut Self::Context) {
+        for applied in entries {
+            // The first entry of a later term says that older proposals, if not applied by now, did not happen.
+            if !self.orphans.is_empty() {
+                for orphan in self.orphans.extract_if(.., |o| o.term < applied.term).collect::<Vec<_>>() {
+                    for origin in orphan.origins {
+                        self.fail(origin, SubmitError::Unavailable { what: "another leadership began" });
+                    }
+                }
+            }
+            if let Some(proposal) = applied.proposal {
+                self.proposal(applied.term, proposal, ctx);
+            }
+        }
+        self.flush();
+    }
+}
+
+impl Handler<ProposalRefused> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, refused: ProposalRefused, ctx: &mut Self::Context) {
+        let in_flight = match self.leading.as_ref() {
+            Some(leading) => leading.shared.proposer.borrow_mut().settle(refused.term, refused.seq),
+            None => None,
+        };
+        let in_flight = in_flight.or_else(|| {
+            let at = self.orphans.iter().position(|o| o.term == refused.term && o.seq == refused.seq)?;
+            Some(self.orphans.swap_remove(at))
+        });
+        for origin in in_flight.into_iter().flat_map(|f| f.origins) {
+            match origin {
+                Origin::Inbox { source } => {
+                    if let Some(leading) = self.leading.as_mut() {
+                        leading.inbox.landed(source);
+                    }
+                    self.propose_inbox();
+                }
+                Origin::OutboxAck { target, .. } => {
+                    if let Some(leading) = self.leading.as_mut() {
+                        leading.courier.not_acknowledged(target);
+                    }
+                }
+                Origin::Job(job) => self.continue_job(job, ctx),
+                origin => self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" }),
+            }
+        }
+    }
+}
+
+impl Handler<Deliver> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _ctx: &mut Self::Context) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        let (through, again) = leading.inbox.receive(deliver.source, deliver.rows);
+        if let Some(peer) = self.peer(deliver.source) {
+            peer.host.do_send(Received { target: self.shard, through, again });
+        }
+        self.propose_inbox();
+    }
+}
+
+impl Handler<Received> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, received: Received, _ctx: &mut Self::Context) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        leading.courier.receipt(received.target, received.through, received.again);
+        self.deliver();
+        self.release_indexed();
+    }
+}
+
+impl Handler<Delivered> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, delivered: Delivered, _ctx: &mut Self::Context) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        leading.courier.delivered(delivered.target, delivered.through);
+        // The truncation rides in this shard's next entry; the sweep sends it when there is none.
+        if !leading.shared.proposer.borrow().is_empty()
+            && let Some(through) = leading.courier.acknowledge(delivered.target)
+        {
+            let item = Item::OutboxAck { target: delivered.target.0, through };
+            leading.shared.push(item.encode(), Origin::OutboxAck { target: delivered.target, through });
+        }
+    }
+}
+
+impl Handler<SettleInbox> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, settle: SettleInbox, _ctx: &mut Self::Context) {
+        let Some(leading) = self.leading.as_mut() else {
+            let _ = settle.reply.send(Err(ReadError::Unavailable { what: "this node does not lead the shard" }));
+            return;
+        };
+        leading.inbox.wait(settle.reply);
+    }
+}
+
+impl Handler<Reserve> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, reserve: Reserve, _ctx: &mut Self::Context) {
+        let Reserve { app, limits, accounts, quota_day, reply } = reserve;
+        let Some(leading) = self.leading.as_mut() else {
+            let _ = reply.send(Err(SubmitError::Unavailable { what: "the holder of a limit has no leader" }));
+            return;
+        };
+        let granted =
+            leading.reservations.grant(&leading.shared.lookups, app, &limits, accounts, quota_day, Instant::now());
+        let granted = granted.map_err(|error| {
+            tracing::error!(%error, "a count cannot be read");
+            SubmitError::Unavailable { what: "a limit's rows cannot be read" }
+        });
+        let _ = reply.send(granted);
+    }
+}
+
+impl Handler<Cancel> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, cancel: Cancel, _ctx: &mut Self::Context) {
+        if let Some(leading) = self.leading.as_mut() {
+            leading.reservations.cancel(cancel);
+        }
+    }
+}

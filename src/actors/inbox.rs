@@ -1,0 +1,168 @@
+//! What other shards have sent: received in order, applied in order, one entry per source under way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use muster_cluster::ShardId;
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+
+use super::ReadError;
+use crate::shard::Effect;
+
+/// Rows that one entry takes from a source.
+const INBOX_ROWS_MAX: usize = 256;
+/// Rows held of one source; what comes beyond is not received and is sent again.
+const INBOX_HELD_MAX: usize = 4096;
+
+type Row = (u64, Arc<Vec<Effect>>);
+
+#[derive(Debug, Default)]
+struct Source {
+    received: u64,
+    applied: u64,
+    /// Received and not yet applied, in order.
+    rows: VecDeque<Row>,
+    /// Sequence of the last row in the entry under way.
+    proposed: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// Must be applied.
+    needs: Vec<(ShardId, u64)>,
+    reply: oneshot::Sender<Result<(), ReadError>>,
+}
+
+/// Incoming rows of one leadership.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    sources: FxHashMap<ShardId, Source>,
+    waiting: Vec<Waiting>,
+}
+
+impl Inbox {
+    pub fn new(cursors: Vec<(ShardId, u64)>) -> Self {
+        let sources = cursors
+            .into_iter()
+            .map(|(source, cursor)| (source, Source { received: cursor, applied: cursor, ..Source::default() }))
+            .collect();
+        Self { sources, waiting: Vec::new() }
+    }
+
+    /// Takes what continues the sequence; answers how far it is held, and whether rows are missing before these.
+    pub fn receive(&mut self, source: ShardId, rows: Vec<Row>) -> (u64, bool) {
+        let source = self.sources.entry(source).or_default();
+        let is_gap = rows.first().is_some_and(|(seq, _)| *seq > source.received + 1);
+        for row in rows {
+            if row.0 == source.received + 1 && source.rows.len() < INBOX_HELD_MAX {
+                source.received = row.0;
+                source.rows.push_back(row);
+            }
+        }
+        (source.received, is_gap)
+    }
+
+    /// Entries to propose: for every source without one under way, all that came meanwhile.
+    pub fn due(&mut self) -> Vec<(ShardId, Vec<Row>)> {
+        let mut due = Vec::new();
+        for (id, source) in &mut self.sources {
+            if source.proposed.is_some() || source.rows.is_empty() {
+                continue;
+            }
+            let rows: Vec<Row> = source.rows.iter().take(INBOX_ROWS_MAX).cloned().collect();
+            source.proposed = rows.last().map(|(seq, _)| *seq);
+            due.push((*id, rows));
+        }
+        due
+    }
+
+    /// The entry under way was applied, or will not happen.
+    pub fn landed(&mut self, source: ShardId) {
+        if let Some(source) = self.sources.get_mut(&source) {
+            source.proposed = None;
+        }
+    }
+
+    /// Rows through this sequence are applied.
+    pub fn applied(&mut self, id: ShardId, through: u64) {
+        let source = self.sources.entry(id).or_default();
+        source.applied = source.applied.max(through);
+        source.received = source.received.max(through);
+        while source.rows.front().is_some_and(|(seq, _)| *seq <= through) {
+            source.rows.pop_front();
+        }
+        let sources = &self.sources;
+        let settled = |needs: &Vec<(ShardId, u64)>| {
+            needs.iter().all(|(id, seq)| sources.get(id).is_some_and(|s| s.applied >= *seq))
+        };
+        for waiting in self.waiting.extract_if(.., |w| settled(&w.needs)) {
+            let _ = waiting.reply.send(Ok(()));
+        }
+    }
+
+    /// Answers when everything received by now is applied.
+    pub fn wait(&mut self, reply: oneshot::Sender<Result<(), ReadError>>) {
+        let needs: Vec<(ShardId, u64)> =
+            self.sources.iter().filter(|(_, s)| s.applied < s.received).map(|(id, s)| (*id, s.received)).collect();
+        if needs.is_empty() {
+            let _ = reply.send(Ok(()));
+        } else {
+            // Readers that gave up are not kept.
+            self.waiting.retain(|w| !w.reply.is_closed());
+            self.waiting.push(Waiting { needs, reply });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: ShardId = ShardId(2);
+
+    fn rows(seqs: &[u64]) -> Vec<Row> {
+        seqs.iter().map(|seq| (*seq, Arc::new(Vec::new()))).collect()
+    }
+
+    fn seqs(due: &[(ShardId, Vec<Row>)]) -> Vec<u64> {
+        due.iter().flat_map(|(_, rows)| rows.iter().map(|(seq, _)| *seq)).collect()
+    }
+
+    #[test]
+    fn repeats_and_gaps_are_passed_over() {
+        let mut inbox = Inbox::new(vec![(SOURCE, 4)]);
+        assert_eq!(inbox.receive(SOURCE, rows(&[3, 4, 5])), (5, false));
+        assert_eq!(inbox.receive(SOURCE, rows(&[7])), (5, true));
+        assert_eq!(inbox.receive(SOURCE, rows(&[5, 6, 7])), (7, false));
+        assert_eq!(seqs(&inbox.due()), [5, 6, 7]);
+    }
+
+    #[test]
+    fn one_entry_per_source_is_under_way() {
+        let mut inbox = Inbox::new(vec![]);
+        inbox.receive(SOURCE, rows(&[1]));
+        assert_eq!(seqs(&inbox.due()), [1]);
+        inbox.receive(SOURCE, rows(&[2]));
+        assert!(inbox.due().is_empty());
+        inbox.landed(SOURCE);
+        inbox.applied(SOURCE, 1);
+        assert_eq!(seqs(&inbox.due()), [2]);
+        // The entry is lost with its leadership: the same rows are proposed again.
+        inbox.landed(SOURCE);
+        assert_eq!(seqs(&inbox.due()), [2]);
+    }
+
+    #[test]
+    fn a_reader_waits_for_what_was_received_before_it() {
+        let mut inbox = Inbox::new(vec![]);
+        inbox.receive(SOURCE, rows(&[1, 2]));
+        let (reply, mut settled) = oneshot::channel();
+        inbox.wait(reply);
+        inbox.receive(SOURCE, rows(&[3]));
+        inbox.applied(SOURCE, 1);
+        assert!(settled.try_recv().is_err());
+        inbox.applied(SOURCE, 2);
+        assert_eq!(settled.try_recv(), Ok(Ok(())));
+    }
+}

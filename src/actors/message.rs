@@ -1,0 +1,236 @@
+//! What the hosts of shards, their groups and the front door tell each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actix::Message;
+use muster_cluster::{DiskError, Leadership, ShardId};
+use tokio::sync::oneshot;
+
+use super::call::Call;
+use super::{ReadError, SubmitError};
+use crate::group::{Answer, Command, Limits, Refusal};
+use crate::id::{AccountId, AppId, GroupId};
+use crate::shard::{Applied, Effect, Head, Job, Recovery};
+
+/// A group's name in the whole service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupKey {
+    pub app: AppId,
+    pub id: GroupId,
+}
+
+/// A command for a group, from the front door to the host of its shard.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Submit {
+    pub key: GroupKey,
+    pub command: Command,
+    pub limits: Arc<Limits>,
+    /// The leadership it was routed by.
+    pub leadership: Leadership,
+    pub call: Call,
+}
+
+/// A command on its way to its group, with what was asked elsewhere first.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Turn {
+    pub command: Command,
+    pub limits: Arc<Limits>,
+    pub call: Call,
+    pub reserved: Reserved,
+}
+
+/// What was reserved for a command, and what was not to be had.
+#[derive(Debug, Default)]
+pub struct Reserved {
+    /// Accounts that have no room for another group.
+    pub full: Vec<AccountId>,
+    /// Accounts near their limit for which a place is held.
+    pub held: Vec<AccountId>,
+    /// The day whose quota the command counts in, if the app has one.
+    pub quota_day: Option<i32>,
+    pub quota_spent: bool,
+    pub quota_held: bool,
+}
+
+/// Who is answered when an entry is applied.
+#[derive(Debug)]
+pub struct EntryOrigin {
+    pub key: GroupKey,
+    pub group: actix::Addr<super::group::GroupActor>,
+    pub ticket: u64,
+    pub call: Call,
+    pub answer: Answer,
+    pub busy: Busy,
+    pub reserved: Reserved,
+}
+
+/// Whom an item of a proposal came from.
+#[derive(Debug)]
+pub enum Origin {
+    Entry(Box<EntryOrigin>),
+    Inbox { source: ShardId },
+    OutboxAck { target: ShardId, through: u64 },
+    Job(Job),
+}
+
+/// How many commands a group has under way; its host keeps it active while there are any.
+#[derive(Clone, Debug, Default)]
+pub struct BusyCount(Arc<AtomicU32>);
+
+impl BusyCount {
+    pub fn is_zero(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// One more, until the guard is dropped.
+    pub fn enter(&self) -> Busy {
+        // Host and group share an arbiter; the count is atomic only because messages must be able to travel.
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+}
+
+/// A command under way.
+#[derive(Debug)]
+pub struct Busy(BusyCount);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A turn, and the count that says it is not over.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TurnFor {
+    pub turn: Turn,
+    pub busy: Busy,
+}
+
+/// What became of an entry of a group.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Settled {
+    pub ticket: u64,
+    pub applied: bool,
+}
+
+/// A command whose refusal rested on an entry that failed: it is judged again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Again {
+    pub key: GroupKey,
+    pub command: Command,
+    pub limits: Arc<Limits>,
+    pub call: Call,
+}
+
+/// A group's header, read where waiting is allowed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Loaded {
+    pub key: GroupKey,
+    pub term: u64,
+    pub header: Result<Option<Head>, DiskError>,
+}
+
+/// Log entries that this replica applied and wrote.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AppliedEntries(pub Vec<Applied>);
+
+/// The log would not take a proposal: it did not happen.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ProposalRefused {
+    pub term: u64,
+    pub seq: u64,
+}
+
+/// This process leads the shard, in this term, or does not.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LeadershipChanged(pub Option<Leadership>);
+
+/// What a new leader needs of its rows.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Recovered {
+    pub leadership: Leadership,
+    pub state: Result<Recovery, DiskError>,
+}
+
+/// Outbox rows for this shard, in order.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Deliver {
+    pub source: ShardId,
+    pub rows: Vec<(u64, Arc<Vec<Effect>>)>,
+}
+
+/// The target's leader holds everything through this sequence.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Received {
+    pub target: ShardId,
+    pub through: u64,
+    /// Send what follows again.
+    pub again: bool,
+}
+
+/// The target has applied everything through this sequence.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Delivered {
+    pub target: ShardId,
+    pub through: u64,
+}
+
+/// Somebody reads an account of this shard: answer when everything received by now is applied.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SettleInbox {
+    pub reply: oneshot::Sender<Result<(), ReadError>>,
+}
+
+/// Asks the holder of some limits for room.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reserve {
+    pub app: AppId,
+    pub limits: Arc<Limits>,
+    pub accounts: Vec<AccountId>,
+    /// The day of which one more group is wanted.
+    pub quota_day: Option<i32>,
+    pub reply: oneshot::Sender<Result<Grant, SubmitError>>,
+}
+
+/// What the holder of some limits has room for.
+#[derive(Debug, Default)]
+pub struct Grant {
+    pub full: Vec<AccountId>,
+    pub held: Vec<AccountId>,
+    pub quota_spent: bool,
+    pub quota_held: bool,
+}
+
+/// Gives back what was reserved and not used.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Cancel {
+    pub app: AppId,
+    pub accounts: Vec<AccountId>,
+    pub quota_day: Option<i32>,
+}
+
+/// Proposals may leave now: sent to oneself, so that what is in the mailbox already joins them.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Flush;
+
+/// What a turn came to when nothing changed.
+pub type Judged = Result<Answer, Refusal>;

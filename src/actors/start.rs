@@ -1,0 +1,99 @@
+//! Starts the shards of a node on their arbiters and wires their hosts to each other.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_rt::ArbiterHandle;
+use muster_cluster::{Cluster, OpenError, ShardHandle, ShardId};
+use tokio::sync::oneshot;
+
+use super::disbanding::Disbanding;
+use super::host::{HostOptions, Peer, Peers, Recoveries, ShardHost};
+use super::message::AppliedEntries;
+use super::mint::Minter;
+use super::registry::RegistryActor;
+use super::service::{AppLimits, Service};
+use crate::shard::{Applied, Lookups, Machine};
+use crate::time::{Clock, SystemClock};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("an arbiter ended while it started shard {shard}")]
+    Arbiter { shard: u16 },
+}
+
+type Started = Result<(actix::Addr<ShardHost>, ShardHandle), OpenError>;
+
+/// Starts every shard of the cluster's folder; shard s lives on arbiter s mod A.
+///
+/// # Errors
+/// [`StartError`] if a shard's replica does not start.
+pub async fn start(
+    cluster: Cluster,
+    arbiters: &[ArbiterHandle],
+    options: HostOptions,
+    limits: AppLimits,
+) -> Result<Service, StartError> {
+    let clock = Arc::new(SystemClock);
+    let peers: Peers = Arc::new(OnceLock::new());
+    let disbanding = Disbanding::default();
+    let shards = cluster.shards();
+    let recovered = Recoveries::new(shards);
+    let mut hosts = Vec::with_capacity(usize::from(shards));
+    for shard in 0..shards {
+        let arbiter = &arbiters[usize::from(shard) % arbiters.len()];
+        let (done, started) = oneshot::channel::<Started>();
+        let start = start_shard(
+            cluster.clone(),
+            ShardId(shard),
+            options.clone(),
+            clock.clone(),
+            peers.clone(),
+            disbanding.clone(),
+            recovered.clone(),
+        );
+        arbiter.spawn(async move {
+            let _ = done.send(start.await);
+        });
+        hosts.push(started.await.map_err(|_| StartError::Arbiter { shard })??);
+    }
+    let all = hosts
+        .iter()
+        .map(|(host, handle)| Peer { host: host.clone(), lookups: Lookups::new(handle.rows().clone()) })
+        .collect();
+    // Hosts that recover before this is set deliver and announce again in their sweep.
+    let _ = peers.set(all);
+    let (done, started) = oneshot::channel();
+    let for_registry = hosts.clone();
+    arbiters[0].spawn(async move {
+        let _ = done.send(RegistryActor::start_here(for_registry));
+    });
+    let routing = started.await.map_err(|_| StartError::Arbiter { shard: 0 })?;
+    let minter = Arc::new(Minter::new(clock, cluster.mint_slot()));
+    Ok(Service::new(routing, cluster, limits, minter, disbanding, recovered))
+}
+
+async fn start_shard(
+    cluster: Cluster,
+    shard: ShardId,
+    options: HostOptions,
+    clock: Arc<dyn Clock>,
+    peers: Peers,
+    disbanding: Disbanding,
+    recovered: Recoveries,
+) -> Started {
+    let shards = cluster.shards();
+    // The machine speaks before its host exists: entries applied while the replica starts are nobody's.
+    let host: Arc<OnceLock<actix::Addr<ShardHost>>> = Arc::new(OnceLock::new());
+    let listener = host.clone();
+    let sink = Arc::new(move |applied: Vec<Applied>| {
+        if let Some(host) = listener.get() {
+            host.do_send(AppliedEntries(applied));
+        }
+    });
+    let handle = cluster.start_shard(shard, Box::new(Machine::new(shard, shards, sink))).await?;
+    let address = ShardHost::start_here(handle.clone(), shards, options, clock, peers, disbanding, recovered);
+    let _ = host.set(address.clone());
+    Ok((address, handle))
+}
