@@ -9,8 +9,11 @@
 //! ARCHITECTURE.md tells it in full: how data flows, what lives where, which arrows are allowed.
 
 pub mod actors;
+pub mod api;
+pub mod config;
 pub mod group;
 pub mod id;
+pub mod metrics;
 pub mod shard;
 pub mod store;
 pub mod time;

@@ -1,0 +1,86 @@
+//! `add_group_member`. Source: docs/spec/rest-api.md 4.7.
+
+use crate::actors::Service;
+use crate::api::Call;
+use crate::api::body::Object;
+use crate::api::error::Failure;
+use crate::api::json::Json;
+use crate::group::{Add, AddResult, Answer, Command, shape};
+use crate::id::{AccountId, GroupId};
+
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+    let (group, add) = read(call, body)?;
+    let accounts = add.accounts.clone();
+    let Answer::Added(results) = call.submit(service, &group, Command::Add(add)).await? else {
+        unreachable!("the answer to an addition says what became of each account");
+    };
+    Ok(render(&accounts, &results))
+}
+
+fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Add), Failure> {
+    let items = body.objects("MemberList")?.unwrap_or_default();
+    let accounts = items.iter().map(|item| item.required_account("Member_Account")).collect::<Result<_, _>>()?;
+    let add = Add { operator: call.operator(), accounts, silent: body.flag("Silence")?.unwrap_or(false) };
+    shape::check_add(&add, &call.rules.limits)?;
+    Ok((body.group_id("GroupId")?, add))
+}
+
+fn render(accounts: &[AccountId], results: &[AddResult]) -> Vec<u8> {
+    let mut json = Json::ok();
+    json.list("MemberList", |json| {
+        for (account, result) in accounts.iter().zip(results) {
+            json.item(|json| {
+                json.text("Member_Account", account.as_str());
+                json.number("Result", *result as u64);
+            });
+        }
+    });
+    json.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, account, code, text};
+    use super::*;
+
+    #[test]
+    fn requests() {
+        let bench = Bench::new();
+        let asked = bench.read(
+            r#"{"GroupId":"g","Silence":1,"MemberList":[{"Member_Account":"b"},{"Member_Account":"a"},{"Member_Account":"b"}]}"#,
+            read,
+        );
+        let add =
+            Add { operator: bench.operator(), accounts: vec![account("b"), account("a"), account("b")], silent: true };
+        assert_eq!(asked, Ok((GroupId::parse("g").unwrap(), add)));
+
+        let list = |n: usize| {
+            let items: Vec<_> = (0..n).map(|i| format!("{{\"Member_Account\":\"u{i}\"}}")).collect();
+            format!(r#"{{"GroupId":"g","MemberList":[{}]}}"#, items.join(","))
+        };
+        for (body, expected) in [
+            (list(300), 0),
+            (list(301), 10005),
+            (list(0), 10004),
+            (r#"{"GroupId":"g"}"#.to_owned(), 10004),
+            (r#"{"MemberList":[{"Member_Account":"a"}]}"#.to_owned(), 10004),
+            (r#"{"GroupId":"\u00e9","MemberList":[{"Member_Account":"a"}]}"#.to_owned(), 10015),
+            (r#"{"GroupId":"g","MemberList":[{"Member_Account":1}]}"#.to_owned(), 60015),
+            (r#"{"GroupId":"g","MemberList":["a"]}"#.to_owned(), 10004),
+            (r#"{"GroupId":"g","MemberList":"a"}"#.to_owned(), 10004),
+            (r#"{"GroupId":"g","Silence":"yes","MemberList":[{"Member_Account":"a"}]}"#.to_owned(), 10004),
+        ] {
+            assert_eq!(code(bench.read(&body, read)), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn answers() {
+        use AddResult::{Added, AlreadyMember, AwaitingApproval, Failed};
+        let accounts = ["a", "b", "c", "d"].map(account);
+        assert_eq!(
+            text(render(&accounts, &[Failed, Added, AlreadyMember, AwaitingApproval])),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"MemberList":[{"Member_Account":"a","Result":0},{"Member_Account":"b","Result":1},{"Member_Account":"c","Result":2},{"Member_Account":"d","Result":3}]}"#
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! `get_group_info`. Source: docs/spec/rest-api.md 4.3.
+
+use std::borrow::Cow;
+
+use crate::actors::{GroupView, ReadError, Service};
+use crate::api::body::Object;
+use crate::api::error::{self, Failure};
+use crate::api::fields::{self, CustomFilter, Fields, MemberShape};
+use crate::api::json::Json;
+use crate::api::{Call, Rules};
+use crate::group::Kind;
+use crate::id::{GroupId, MalformedId};
+
+/// A community with more members is not listed here: it would seldom fit an answer, and has paging.
+const LISTED_COMMUNITY_MEMBERS_MAX: u32 = 6_000;
+
+#[derive(Debug, PartialEq)]
+struct Asked<'a> {
+    ids: Vec<Cow<'a, str>>,
+    base: Fields,
+    /// `Appid` is there only where nothing was filtered.
+    with_app: bool,
+    custom: CustomFilter,
+    members: Option<MemberShape>,
+}
+
+/// What became of one id of the request.
+type Found = Result<GroupView, Failure>;
+
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+    let asked = read(call, body)?;
+    // An id that cannot be anybody's fails alone, like one that is nobody's.
+    let parsed: Vec<Result<GroupId, MalformedId>> = asked.ids.iter().map(|id| GroupId::parse(id)).collect();
+    let ids: Vec<GroupId> = parsed.iter().filter_map(|id| id.as_ref().ok().cloned()).collect();
+    let mut read = service.groups(call.app, &ids, asked.members.is_some(), call.deadline).await.into_iter();
+    let mut found: Vec<Found> = Vec::with_capacity(parsed.len());
+    for id in parsed {
+        found.push(match id {
+            Err(e) => Err(Failure::of(error::BAD_GROUP_ID, "GroupId", &e.to_string())),
+            Ok(_) => match read.next().unwrap_or(Err(ReadError::NoSuchGroup)) {
+                Ok(group) => Ok(group),
+                Err(e @ (ReadError::NoSuchGroup | ReadError::NotSupported)) => Err(e.into()),
+                // Nothing is known of this group: an answer that leaves it out would be believed.
+                Err(e) => return Err(e.into()),
+            },
+        });
+    }
+    render(call, &asked, &found)
+}
+
+fn read<'a>(call: &Call<'_>, body: &Object<'a>) -> Result<Asked<'a>, Failure> {
+    let ids = body.texts("GroupIdList")?.ok_or_else(|| Failure::bad("GroupIdList", "missing"))?;
+    let ids_max = call.rules.limits.get_group_info_ids;
+    let filter = body.object("ResponseFilter")?;
+    let asked = match filter {
+        None => Asked {
+            ids,
+            base: Fields::all_of_group(call.rules),
+            with_app: true,
+            custom: CustomFilter::All,
+            members: Some(MemberShape::everything(call.rules)),
+        },
+        Some(filter) => filtered(ids, &filter, call.rules)?,
+    };
+    if ids_max != 0 && asked.ids.len() > ids_max {
+        let text = format!("too many groups in GroupIdList, at most {ids_max}");
+        return Err(Failure::new(error::TOO_MANY, text));
+    }
+    Ok(asked)
+}
+
+fn filtered<'a>(ids: Vec<Cow<'a, str>>, filter: &Object<'_>, rules: &Rules) -> Result<Asked<'a>, Failure> {
+    let members = match Fields::member_filter(filter, "MemberInfoFilter")? {
+        Some(fields) => Some(MemberShape::filtered(filter, fields)?),
+        None => None,
+    };
+    Ok(Asked {
+        ids,
+        base: Fields::group_filter(filter)?.unwrap_or_else(|| Fields::all_of_group(rules)),
+        with_app: false,
+        custom: CustomFilter::read(filter, "AppDefinedDataFilter_Group", CustomFilter::None)?,
+        members,
+    })
+}
+
+fn render(call: &Call<'_>, asked: &Asked<'_>, found: &[Found]) -> Result<Vec<u8>, Failure> {
+    let mut json = Json::ok();
+    let mut fits = Ok(());
+    json.list("GroupInfo", |json| {
+        for (id, found) in asked.ids.iter().zip(found) {
+            json.item(|json| {
+                json.text("GroupId", id);
+                match found {
+                    Ok(group) => fits = render_group(json, call, asked, group),
+                    Err(failure) => {
+                        json.number("ErrorCode", u64::from(failure.code));
+                        json.text("ErrorInfo", &failure.info);
+                    }
+                }
+            });
+            if fits.is_err() {
+                return;
+            }
+        }
+    });
+    fits?;
+    call.sized(json)
+}
+
+fn render_group(json: &mut Json, call: &Call<'_>, asked: &Asked<'_>, group: &GroupView) -> Result<(), Failure> {
+    json.number("ErrorCode", 0);
+    json.text("ErrorInfo", "");
+    if asked.with_app {
+        json.number("Appid", u64::from(call.app.0));
+    }
+    fields::group(json, group, asked.base, call.rules);
+    fields::custom(json, "AppDefinedData", &group.custom, &asked.custom, &call.rules.custom_fields.group);
+    if let Some(shape) = &asked.members
+        && let Some(members) = group.members.as_ref().filter(|_| lists_members(group))
+    {
+        let mut fits = Ok(());
+        json.list("MemberList", |json| {
+            for member in members {
+                json.item(|json| fields::member(json, member, shape, true, call));
+                fits = call.fits(json);
+                if fits.is_err() {
+                    return;
+                }
+            }
+        });
+        fits?;
+    }
+    call.fits(json)
+}
+
+fn lists_members(group: &GroupView) -> bool {
+    match group.facts.kind {
+        Kind::AvChatRoom => false,
+        Kind::Community => group.facts.member_count <= LISTED_COMMUNITY_MEMBERS_MAX,
+        Kind::Work | Kind::Public | Kind::Meeting => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, a_group, a_member, code, text};
+    use super::*;
+    use crate::config::Config;
+
+    fn answer(bench: &Bench, body: &str, found: &[Found]) -> Result<String, Failure> {
+        bench.call(|call| {
+            let object = bench.object(body);
+            render(call, &read(call, &object)?, found).map(text)
+        })
+    }
+
+    fn with_members(kind: Kind) -> GroupView {
+        let mut group = a_group(kind);
+        group.members = Some(vec![a_member("mira"), a_member("otto")]);
+        group
+    }
+
+    #[test]
+    fn everything_of_a_group() {
+        let body = r#"{"GroupIdList":["trail-club"],"ResponseFilter":null}"#;
+        let answered = answer(&Bench::new(), body, &[Ok(with_members(Kind::Public))]).unwrap();
+        let member = |name| {
+            format!(
+                r#"{{"Member_Account":"{name}","Role":"Admin","JoinTime":1787000000,"MsgSeq":41,"MsgFlag":"AcceptAndNotify","LastSendMsgTime":0,"NameCard":"Card","MuteUntil":1788009000,"ShutUpUntil":1788009000,"AppMemberDefinedData":[{{"Key":"badge","Value":"7"}}]}}"#
+            )
+        };
+        let expected = [
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"GroupInfo":[{"GroupId":"trail-club","ErrorCode":0,"ErrorInfo":"","Appid":1400000000,"#,
+            r#""Type":"Public","Name":"Trail \"club\"","Introduction":"","Notification":"n","FaceUrl":"","Owner_Account":"mira","CreateTime":1787000000,"#,
+            r#""InfoSeq":3,"LastInfoTime":1787000001,"LastMsgTime":0,"NextMsgSeq":58,"MemberNum":2,"MaxMemberNum":6000,"OnlineMemberNum":0,"#,
+            r#""ApplyJoinOption":"NeedPermission","InviteJoinOption":"DisableInvite","MuteAllMember":"On","ShutUpAllMember":"On","#,
+            r#""AppDefinedData":[{"Key":"city","Value":"Graz"}],"MemberList":["#,
+        ]
+        .concat()
+            + &format!("{},{}]}}]}}", member("mira"), member("otto"));
+        assert_eq!(answered, expected);
+    }
+
+    #[test]
+    fn the_sample_of_the_reference() {
+        let mut group = with_members(Kind::Public);
+        group.custom.clear();
+        let gone = Err(Failure::from(ReadError::NoSuchGroup));
+        let body = r#"{"GroupIdList":["trail-club","gone-club"],"ResponseFilter":{"GroupBaseInfoFilter":["Type","MemberNum","MuteAllMember","Unknown"],"MemberInfoFilter":["Account","Role"]}}"#;
+        assert_eq!(
+            answer(&Bench::new(), body, &[Ok(group), gone]).unwrap(),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"GroupInfo":[{"GroupId":"trail-club","ErrorCode":0,"ErrorInfo":"","Type":"Public","MemberNum":2,"MuteAllMember":"On","MemberList":[{"Member_Account":"mira","Role":"Admin"},{"Member_Account":"otto","Role":"Admin"}]},{"GroupId":"gone-club","ErrorCode":10010,"ErrorInfo":"this group does not exist"}]}"#
+        );
+    }
+
+    #[test]
+    fn which_parts_a_filter_leaves() {
+        let bench = Bench::new();
+        let has = |filter: &str, part: &str| {
+            let body = format!(r#"{{"GroupIdList":["g"],"ResponseFilter":{filter}}}"#);
+            answer(&bench, &body, &[Ok(with_members(Kind::Public))]).unwrap().contains(part)
+        };
+        assert!(has("{}", "\"Name\"") && has("{}", "ShutUpAllMember"));
+        assert!(!has("{}", "MemberList") && !has("{}", "AppDefinedData") && !has("{}", "Appid"));
+        assert!(has(r#"{"GroupBaseInfoFilter":[]}"#, "\"Name\""), "an empty filter is none");
+        let old = r#"{"GroupBaseInfoFilter":["ShutUpAllMember"],"MemberInfoFilter":["ShutUpUntil","OnlineStatus"]}"#;
+        assert!(
+            has(old, r#""ShutUpAllMember":"On""#) && has(old, "ShutUpUntil") && has(old, r#""OnlineStatus":"Offline""#)
+        );
+        assert!(!has(old, "\"MuteAllMember\"") && !has(old, "\"MuteUntil\""));
+        assert!(has(
+            r#"{"AppDefinedDataFilter_Group":["city","town"]}"#,
+            r#""AppDefinedData":[{"Key":"city","Value":"Graz"}]"#
+        ));
+        assert!(!has(r#"{"AppDefinedDataFilter_Group":["town"]}"#, "AppDefinedData"), "an empty set is left out");
+        assert!(!has(r#"{"AppDefinedDataFilter_GroupMember":["badge"]}"#, "badge"), "no members, no fields of theirs");
+        let both = r#"{"MemberInfoFilter":["Role"],"AppDefinedDataFilter_GroupMember":["badge"]}"#;
+        assert!(has(both, "badge"));
+        assert!(has(r#"{"MemberInfoFilter":["AppMemberDefinedData"]}"#, "badge"));
+        assert!(!has(r#"{"MemberInfoFilter":["Role"]}"#, "badge"));
+    }
+
+    #[test]
+    fn names_follow_the_configuration() {
+        let mut config = Config::default();
+        config.compat.legacy_mute_names = false;
+        config.wire.legacy_type_names = false;
+        config.custom_fields.group = vec![crate::config::DeclaredField { key: "town".to_owned() }];
+        let bench = Bench::with(&config);
+        let answered = answer(&bench, r#"{"GroupIdList":["g"]}"#, &[Ok(with_members(Kind::Meeting))]).unwrap();
+        assert!(answered.contains(r#""Type":"Meeting""#) && !answered.contains("ShutUp"));
+        let body = r#"{"GroupIdList":["g"],"ResponseFilter":{"AppDefinedDataFilter_Group":["town","city"]}}"#;
+        let answered = answer(&bench, body, &[Ok(a_group(Kind::Public))]).unwrap();
+        assert!(
+            answered.contains(r#""AppDefinedData":[{"Key":"town","Value":""},{"Key":"city","Value":"Graz"}]"#),
+            "a declared key that is unset is shown, in the order of the filter"
+        );
+    }
+
+    #[test]
+    fn live_rooms_and_large_communities_list_no_members() {
+        let bench = Bench::new();
+        let lists =
+            |group: GroupView| answer(&bench, r#"{"GroupIdList":["g"]}"#, &[Ok(group)]).unwrap().contains("MemberList");
+        assert!(!lists(with_members(Kind::AvChatRoom)));
+        let mut community = with_members(Kind::Community);
+        community.facts.member_count = 6_000;
+        assert!(lists(community.clone()));
+        community.facts.member_count = 6_001;
+        assert!(!lists(community));
+    }
+
+    #[test]
+    fn a_topic_community_shows_its_switches() {
+        let mut group = a_group(Kind::Community);
+        group.facts.support_topic = true;
+        group.facts.enable_permission = true;
+        group.facts.default_permission = 5;
+        let bench = Bench::new();
+        let answered = answer(&bench, r#"{"GroupIdList":["g"]}"#, &[Ok(group)]).unwrap();
+        assert!(answered.contains(r#""SupportTopic":1,"EnablePermission":1,"DefaultPermission":5"#));
+        let plain = answer(&bench, r#"{"GroupIdList":["g"]}"#, &[Ok(a_group(Kind::Community))]).unwrap();
+        assert!(plain.contains(r#""SupportTopic":0"#) && !plain.contains("Permission\":"));
+    }
+
+    #[test]
+    fn too_large_an_answer_is_refused_whole() {
+        let mut config = Config::default();
+        config.http.max_response_bytes = 2_000;
+        let bench = Bench::with(&config);
+        let mut group = a_group(Kind::Public);
+        group.members = Some((0..100).map(|i| a_member(&format!("u{i}"))).collect());
+        assert_eq!(code(answer(&bench, r#"{"GroupIdList":["g"]}"#, &[Ok(group)])), 10018);
+        assert_eq!(code(answer(&bench, r#"{"GroupIdList":["g"]}"#, &[Ok(a_group(Kind::Public))])), 0);
+    }
+
+    #[test]
+    fn requests() {
+        let ids = |n: usize| vec!["\"g\""; n].join(",");
+        for (body, expected) in [
+            (format!(r#"{{"GroupIdList":[{}]}}"#, ids(50)), 0),
+            (format!(r#"{{"GroupIdList":[{}]}}"#, ids(51)), 10005),
+            (r#"{"GroupIdList":[]}"#.to_owned(), 10004),
+            (r#"{"GroupIdList":"g"}"#.to_owned(), 10004),
+            (r#"{"GroupIdList":[5]}"#.to_owned(), 10004),
+            (r#"{"GroupIdList":["g"],"ResponseFilter":[]}"#.to_owned(), 10004),
+            (r#"{"GroupIdList":["g"],"ResponseFilter":{"MemberInfoFilter":"Role"}}"#.to_owned(), 10004),
+            (r#"{"GroupIdList":["g"],"ResponseFilter":{"GroupBaseInfoFilter":[1]}}"#.to_owned(), 10004),
+        ] {
+            assert_eq!(code(Bench::new().read(&body, |call, body| read(call, body).map(|_| ()))), expected, "{body}");
+        }
+    }
+}

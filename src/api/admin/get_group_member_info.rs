@@ -1,0 +1,183 @@
+//! `get_group_member_info`. Source: docs/spec/rest-api.md 4.4.
+
+use crate::actors::{MemberPage, MemberQuery, PageStart, Service};
+use crate::api::body::Object;
+use crate::api::error::{self, Failure};
+use crate::api::fields::{self, CustomFilter, Fields, MemberShape};
+use crate::api::json::Json;
+use crate::api::{Call, wire};
+use crate::group::{Kind, Role};
+use crate::id::GroupId;
+
+/// What the id of a community begins with, and no other: custom ids of other types may not begin `@TGS#`.
+///
+/// Source: docs/spec/identifiers.md 1.2.
+const COMMUNITY_PREFIX: &str = "@TGS#_";
+
+#[derive(Debug, PartialEq)]
+struct Asked {
+    group: GroupId,
+    query: MemberQuery,
+    shape: MemberShape,
+}
+
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+    let Asked { group, query, shape } = read(call, body)?;
+    let page = service.members(call.app, &group, query, call.deadline).await?;
+    render(call, &page, &shape)
+}
+
+fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
+    let shape = match Fields::member_filter(body, "MemberInfoFilter")? {
+        Some(fields) => MemberShape::filtered(body, fields)?,
+        None => MemberShape {
+            custom: CustomFilter::read(body, "AppDefinedDataFilter_GroupMember", CustomFilter::All)?,
+            ..MemberShape::everything(call.rules)
+        },
+    };
+    let roles = roles(body)?;
+    let limit = body.integer_above_zero("Limit", u64::MAX)?;
+    let offset = body.integer("Offset", u64::MAX)?.unwrap_or(0);
+    let next = body.text("Next")?.unwrap_or_default();
+    let group = body.group_id("GroupId")?;
+
+    let of_community = group.as_str().starts_with(COMMUNITY_PREFIX);
+    let limits = &call.rules.limits;
+    let limit_max = if of_community { limits.member_page_community } else { limits.member_page };
+    let limit = limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max));
+    let from = match (of_community, next.as_ref()) {
+        (false, _) => PageStart::Offset(offset),
+        (true, "") => PageStart::Offset(0),
+        (true, next) => PageStart::JoinSeq(cursor(next)?),
+    };
+    Ok(Asked { group, query: MemberQuery { roles, from, limit }, shape })
+}
+
+fn roles(body: &Object<'_>) -> Result<Vec<Role>, Failure> {
+    let words = body.texts("MemberRoleFilter")?.unwrap_or_default();
+    // Unlike an unknown field an unknown role would change which members are found.
+    let role = |word: &str| {
+        let unknown = || Failure::with_value(error::BAD_PARAMETER, "MemberRoleFilter", "unknown value", word);
+        wire::role(word).ok_or_else(unknown)
+    };
+    words.iter().map(|word| role(word)).collect()
+}
+
+/// `Next` is opaque to callers; it is the place in join order where the next page begins.
+fn cursor(next: &str) -> Result<u64, Failure> {
+    let digits = next.bytes().all(|b| b.is_ascii_digit());
+    let place = if digits { next.parse().ok() } else { None };
+    place.ok_or_else(|| Failure::with_value(error::BAD_PARAMETER, "Next", "not a value we returned", next))
+}
+
+fn render(call: &Call<'_>, page: &MemberPage, shape: &MemberShape) -> Result<Vec<u8>, Failure> {
+    let mut json = Json::ok();
+    // All members of the group: clients page until they have seen so many.
+    json.number("MemberNum", u64::from(page.member_count));
+    let mut fits = Ok(());
+    json.list("MemberList", |json| {
+        for member in &page.members {
+            json.item(|json| fields::member(json, member, shape, true, call));
+            fits = call.fits(json);
+            if fits.is_err() {
+                return;
+            }
+        }
+    });
+    fits?;
+    if page.kind == Kind::Community {
+        json.text("Next", &page.next.map_or(String::new(), |next| next.to_string()));
+    }
+    call.sized(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, a_member, code, text};
+    use super::*;
+    use crate::config::Config;
+
+    fn query_of(body: &str) -> Result<MemberQuery, Failure> {
+        Bench::new().read(body, |call, body| read(call, body).map(|asked| asked.query))
+    }
+
+    #[test]
+    fn pages() {
+        let offset = |offset, limit| Ok(MemberQuery { roles: vec![], from: PageStart::Offset(offset), limit });
+        let next = |place, limit| Ok(MemberQuery { roles: vec![], from: PageStart::JoinSeq(place), limit });
+        for (body, expected) in [
+            (r#"{"GroupId":"g"}"#, offset(0, 6000)),
+            (
+                r#"{"GroupId":"g","Limit":0,"Offset":0,"MemberInfoFilter":null,"MemberRoleFilter":null}"#,
+                offset(0, 6000),
+            ),
+            (r#"{"GroupId":"g","Limit":"100","Offset":200,"Next":"7"}"#, offset(200, 100)),
+            (r#"{"GroupId":"g","Limit":60000}"#, offset(0, 6000)),
+            (r#"{"GroupId":"@TGS#_c","Limit":60000,"Offset":50}"#, offset(0, 100)),
+            (r#"{"GroupId":"@TGS#_c","Limit":10,"Next":""}"#, offset(0, 10)),
+            (r#"{"GroupId":"@TGS#_@TGS#c2","Limit":10,"Next":"42"}"#, next(42, 10)),
+        ] {
+            assert_eq!(query_of(body), expected, "{body}");
+        }
+        assert_eq!(
+            query_of(r#"{"GroupId":"g","MemberRoleFilter":["Owner","Admin"]}"#).unwrap().roles,
+            [Role::Owner, Role::Admin]
+        );
+        for (body, expected) in [
+            (r#"{}"#, 10004),
+            (r#"{"GroupId":"g","Limit":-1}"#, 10004),
+            (r#"{"GroupId":"g","MemberRoleFilter":["Boss"]}"#, 10004),
+            (r#"{"GroupId":"@TGS#_c","Next":"x"}"#, 10004),
+            (r#"{"GroupId":"@TGS#_c","Next":7}"#, 10004),
+            (r#"{"GroupId":"\t"}"#, 10015),
+        ] {
+            assert_eq!(code(query_of(body)), expected, "{body}");
+        }
+    }
+
+    fn answer(bench: &Bench, body: &str, page: &MemberPage) -> Result<String, Failure> {
+        bench.call(|call| render(call, page, &read(call, &bench.object(body))?.shape).map(text))
+    }
+
+    #[test]
+    fn answers() {
+        let bench = Bench::new();
+        let mut past = a_member("otto");
+        past.mute_until = super::super::testing::NOW_SECS;
+        let page =
+            MemberPage { kind: Kind::Public, member_count: 37, members: vec![a_member("mira"), past], next: Some(9) };
+        assert_eq!(
+            answer(&bench, r#"{"GroupId":"g","MemberInfoFilter":["Role","MuteUntil","NameCard"]}"#, &page).unwrap(),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"MemberNum":37,"MemberList":[{"Member_Account":"mira","Role":"Admin","NameCard":"Card","MuteUntil":1788009000},{"Member_Account":"otto","Role":"Admin","NameCard":"Card","MuteUntil":0}]}"#,
+            "a mute that is over is none"
+        );
+        let whole = answer(&bench, r#"{"GroupId":"g"}"#, &page).unwrap();
+        assert!(
+            whole.contains("AppMemberDefinedData") && whole.contains("ShutUpUntil") && !whole.contains("OnlineStatus")
+        );
+        let none = answer(&bench, r#"{"GroupId":"g","AppDefinedDataFilter_GroupMember":["other"]}"#, &page).unwrap();
+        assert!(!none.contains("AppMemberDefinedData") && none.contains("JoinTime"));
+        let only = answer(&bench, r#"{"GroupId":"g","MemberInfoFilter":["Nonsense"]}"#, &page).unwrap();
+        assert!(only.contains(r#"[{"Member_Account":"mira"},{"Member_Account":"otto"}]"#));
+    }
+
+    #[test]
+    fn a_community_has_a_cursor() {
+        let bench = Bench::new();
+        let mut page = MemberPage { kind: Kind::Community, member_count: 2, members: vec![], next: Some(42) };
+        assert!(
+            answer(&bench, r#"{"GroupId":"@TGS#_c"}"#, &page).unwrap().ends_with(r#""MemberList":[],"Next":"42"}"#)
+        );
+        page.next = None;
+        assert!(answer(&bench, r#"{"GroupId":"@TGS#_c"}"#, &page).unwrap().ends_with(r#""Next":""}"#));
+    }
+
+    #[test]
+    fn too_large_an_answer_is_refused() {
+        let mut config = Config::default();
+        config.http.max_response_bytes = 1_024;
+        let members = (0..50).map(|i| a_member(&format!("u{i}"))).collect();
+        let page = MemberPage { kind: Kind::Public, member_count: 50, members, next: None };
+        assert_eq!(code(answer(&Bench::with(&config), r#"{"GroupId":"g"}"#, &page)), 10018);
+    }
+}

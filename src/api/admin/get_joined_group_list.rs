@@ -1,0 +1,219 @@
+//! `get_joined_group_list`. Source: docs/spec/rest-api.md 4.11.
+
+use crate::actors::{JoinedList, JoinedQuery, Service};
+use crate::api::body::Object;
+use crate::api::error::Failure;
+use crate::api::fields::{self, BaseField, Fields, MemberShape};
+use crate::api::json::Json;
+use crate::api::{Call, wire};
+use crate::group::Kind;
+use crate::id::AccountId;
+
+/// A retired type: it may be asked for, and no group has it.
+const RETIRED_TYPE: &str = "BChatRoom";
+
+#[derive(Debug, PartialEq)]
+struct Asked {
+    account: AccountId,
+    /// `None`: nothing can match.
+    query: Option<JoinedQuery>,
+    base: Option<Fields>,
+    own: Option<MemberShape>,
+    /// Sums over topics are shown.
+    topics: bool,
+}
+
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+    let asked = read(call, body)?;
+    let list = match asked.query.clone() {
+        None => JoinedList { total: 0, groups: vec![] },
+        Some(query) => service.joined(call.app, &asked.account, query, call.deadline).await?,
+    };
+    render(call, &asked, &list)
+}
+
+fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
+    let account = body.required_account("Member_Account")?;
+    let filter = body.object("ResponseFilter")?;
+    let (mut base, own) = match &filter {
+        None => (None, None),
+        Some(filter) => {
+            let own = match Fields::member_filter(filter, "SelfInfoFilter")? {
+                Some(fields) => Some(MemberShape::filtered(filter, fields)?),
+                None => None,
+            };
+            (Fields::group_filter(filter)?, own)
+        }
+    };
+    let support_topic = body.flag("SupportTopic")?;
+    let topics = support_topic == Some(true);
+    if topics {
+        base = Some(base.unwrap_or_default().and_of_group(&[BaseField::Type, BaseField::SupportTopic]));
+    }
+    let kind = kind(body)?;
+    let kind = match (kind, support_topic) {
+        (Some(Some(Kind::Community)) | None, Some(_)) => Some(Some(Kind::Community)),
+        (_, Some(_)) => return Err(Failure::bad("SupportTopic", "needs GroupType Community")),
+        (kind, None) => kind,
+    };
+    let limit_max = call.rules.limits.joined_page;
+    let limit = body.integer_above_zero("Limit", u64::MAX)?;
+    let offset = body.integer("Offset", u64::MAX)?.unwrap_or(0);
+    let query = JoinedQuery {
+        kind: kind.flatten(),
+        support_topic,
+        with_live_rooms: body.flag("WithHugeGroups")?.unwrap_or(false) || kind == Some(Some(Kind::AvChatRoom)),
+        with_inactive: body.flag("WithNoActiveGroups")?.unwrap_or(false),
+        offset: usize::try_from(offset).unwrap_or(usize::MAX),
+        limit: limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max)),
+        with_group: base.is_some(),
+        with_own: own.is_some(),
+    };
+    Ok(Asked { account, query: (kind != Some(None)).then_some(query), base, own, topics })
+}
+
+/// Reads the type asked for, also under the name one client uses; `Some(None)` is the retired one.
+fn kind(body: &Object<'_>) -> Result<Option<Option<Kind>>, Failure> {
+    let word = |word: &str| if word == RETIRED_TYPE { Some(None) } else { wire::kind(word).map(Some) };
+    match body.word("GroupType", word)? {
+        Some(kind) => Ok(Some(kind)),
+        None => body.word("Type", word),
+    }
+}
+
+fn render(call: &Call<'_>, asked: &Asked, list: &JoinedList) -> Result<Vec<u8>, Failure> {
+    let mut json = Json::ok();
+    json.number("TotalCount", list.total as u64);
+    let mut fits = Ok(());
+    json.list("GroupIdList", |json| {
+        for joined in &list.groups {
+            json.item(|json| {
+                json.text("GroupId", joined.id.as_str());
+                if let (Some(base), Some(group)) = (asked.base, &joined.group) {
+                    fields::group(json, group, base, call.rules);
+                }
+                if asked.topics {
+                    // No group has topics yet, so the sums over them are nothing.
+                    json.number("GrossTopicNextMsgSeq", 0);
+                }
+                if let (Some(shape), Some(own)) = (&asked.own, &joined.own) {
+                    json.object("SelfInfo", |json| {
+                        fields::member(json, own, shape, false, call);
+                        if asked.topics {
+                            json.number("GrossTopicReadSeq", 0);
+                        }
+                    });
+                }
+            });
+            fits = call.fits(json);
+            if fits.is_err() {
+                return;
+            }
+        }
+    });
+    fits?;
+    call.sized(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, a_group, a_member, code, text};
+    use super::*;
+    use crate::actors::JoinedGroup;
+    use crate::config::Config;
+    use crate::id::GroupId;
+
+    fn asked(body: &str) -> Result<Asked, Failure> {
+        Bench::new().read(body, read)
+    }
+
+    fn plain() -> JoinedQuery {
+        JoinedQuery { limit: 5000, ..JoinedQuery::default() }
+    }
+
+    #[test]
+    fn queries() {
+        let community = |support_topic| JoinedQuery { kind: Some(Kind::Community), support_topic, ..plain() };
+        for (fields, expected) in [
+            ("", Some(plain())),
+            (r#","Limit":0,"Offset":0,"GroupType":null"#, Some(plain())),
+            (r#","Limit":20,"Offset":"40""#, Some(JoinedQuery { limit: 20, offset: 40, ..plain() })),
+            (r#","Limit":50000"#, Some(plain())),
+            (
+                r#","WithHugeGroups":1,"WithNoActiveGroups":1"#,
+                Some(JoinedQuery { with_live_rooms: true, with_inactive: true, ..plain() }),
+            ),
+            (
+                r#","GroupType":"AVChatRoom""#,
+                Some(JoinedQuery { kind: Some(Kind::AvChatRoom), with_live_rooms: true, ..plain() }),
+            ),
+            (r#","GroupType":"Work""#, Some(JoinedQuery { kind: Some(Kind::Work), ..plain() })),
+            (r#","Type":"Private""#, Some(JoinedQuery { kind: Some(Kind::Work), ..plain() })),
+            (r#","GroupType":"Public","Type":"Private""#, Some(JoinedQuery { kind: Some(Kind::Public), ..plain() })),
+            (r#","GroupType":"BChatRoom""#, None),
+            (r#","SupportTopic":0"#, Some(community(Some(false)))),
+            (
+                r#","SupportTopic":1,"GroupType":"Community""#,
+                Some(JoinedQuery { with_group: true, ..community(Some(true)) }),
+            ),
+            (r#","ResponseFilter":{}"#, Some(plain())),
+            (
+                r#","ResponseFilter":{"GroupBaseInfoFilter":["Name"],"SelfInfoFilter":["Role"]}"#,
+                Some(JoinedQuery { with_group: true, with_own: true, ..plain() }),
+            ),
+        ] {
+            let body = format!(r#"{{"Member_Account":"otto"{fields}}}"#);
+            assert_eq!(asked(&body).unwrap().query, expected, "{fields}");
+        }
+        for (body, expected) in [
+            (r#"{}"#, 10004),
+            (r#"{"Member_Account":5}"#, 60015),
+            (r#"{"Member_Account":""}"#, 10004),
+            (r#"{"Member_Account":"a","GroupType":"Club"}"#, 10004),
+            (r#"{"Member_Account":"a","GroupType":"Public","SupportTopic":1}"#, 10004),
+            (r#"{"Member_Account":"a","ResponseFilter":"all"}"#, 10004),
+        ] {
+            assert_eq!(code(asked(body)), expected, "{body}");
+        }
+    }
+
+    fn answer(bench: &Bench, body: &str, list: &JoinedList) -> Result<String, Failure> {
+        bench.call(|call| render(call, &read(call, &bench.object(body))?, list).map(text))
+    }
+
+    #[test]
+    fn answers() {
+        let bench = Bench::new();
+        let id = GroupId::parse("trail-club").unwrap();
+        let bare = JoinedList { total: 9, groups: vec![JoinedGroup { id: id.clone(), group: None, own: None }] };
+        assert_eq!(
+            answer(&bench, r#"{"Member_Account":"otto"}"#, &bare).unwrap(),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"TotalCount":9,"GroupIdList":[{"GroupId":"trail-club"}]}"#
+        );
+        let filled = |kind| {
+            let joined = JoinedGroup { id: id.clone(), group: Some(a_group(kind)), own: Some(a_member("otto")) };
+            JoinedList { total: 1, groups: vec![joined] }
+        };
+        let body = r#"{"Member_Account":"otto","ResponseFilter":{"GroupBaseInfoFilter":["Type","NextMsgSeq"],"SelfInfoFilter":["Role","JoinTime","MsgSeq"]}}"#;
+        assert_eq!(
+            answer(&bench, body, &filled(Kind::Work)).unwrap(),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"TotalCount":1,"GroupIdList":[{"GroupId":"trail-club","Type":"Private","NextMsgSeq":58,"SelfInfo":{"Role":"Admin","JoinTime":1787000000,"MsgSeq":41}}]}"#
+        );
+        let body = r#"{"Member_Account":"otto","SupportTopic":1,"ResponseFilter":{"SelfInfoFilter":["Role"]}}"#;
+        let mut topics = filled(Kind::Community);
+        topics.groups[0].group.as_mut().unwrap().facts.support_topic = true;
+        assert!(answer(&bench, body, &topics).unwrap().ends_with(
+            r#""Type":"Community","SupportTopic":1,"GrossTopicNextMsgSeq":0,"SelfInfo":{"Role":"Admin","GrossTopicReadSeq":0}}]}"#
+        ));
+    }
+
+    #[test]
+    fn too_large_an_answer_is_refused() {
+        let mut config = Config::default();
+        config.http.max_response_bytes = 1_024;
+        let id = GroupId::parse("g").unwrap();
+        let groups = vec![JoinedGroup { id, group: None, own: None }; 100];
+        let list = JoinedList { total: 100, groups };
+        assert_eq!(code(answer(&Bench::with(&config), r#"{"Member_Account":"a"}"#, &list)), 10018);
+    }
+}

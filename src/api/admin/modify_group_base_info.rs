@@ -1,0 +1,132 @@
+//! `modify_group_base_info`. Source: docs/spec/rest-api.md 4.6.
+
+use super::create_group::members_max;
+use crate::actors::Service;
+use crate::api::body::Object;
+use crate::api::error::{self, Failure};
+use crate::api::json::Json;
+use crate::api::{Call, wire};
+use crate::group::{ChangeProfile, Command, Operator, shape};
+use crate::id::GroupId;
+
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+    let (group, change) = read(call, body)?;
+    call.submit(service, &group, Command::ChangeProfile(change)).await?;
+    Ok(Json::ok().finish())
+}
+
+fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeProfile), Failure> {
+    let text = |field| Ok::<_, Failure>(body.text(field)?.map(|text| text.into_owned()));
+    // Only the label that notices carry: the rights are those of the admin who signed (group-types.md 2).
+    let operator = match body.account("From_Account", error::BAD_OPERATOR)? {
+        Some(name) => Operator::AppAdmin { name },
+        None => call.operator(),
+    };
+    // Both names mean one thing; where both are given the new one wins.
+    let old_mute_all = body.word("ShutUpAllMember", wire::switch)?;
+    let change = ChangeProfile {
+        operator,
+        name: text("Name")?,
+        introduction: text("Introduction")?,
+        notification: text("Notification")?,
+        face_url: text("FaceUrl")?,
+        members_max: members_max(body, "MaxMemberNum")?,
+        apply_join: body.word("ApplyJoinOption", wire::apply_join)?,
+        invite_join: body.word("InviteJoinOption", wire::invite_join)?,
+        mute_all: body.word("MuteAllMember", wire::switch)?.or(old_mute_all),
+        history_before_join: body.word("HistoryMsgBeforeJoin", wire::switch)?,
+        enable_permission: body.flag("EnablePermission")?,
+        default_permission: body.integer("DefaultPermission", u64::MAX)?,
+        support_topic: body.flag("SupportTopic")?,
+        custom: call.rules.group_custom(body)?,
+    };
+    shape::check_change_profile(&change, &call.rules.limits)?;
+    Ok((body.group_id("GroupId")?, change))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, account, code};
+    use super::*;
+    use crate::group::{ApplyJoin, InviteJoin};
+
+    fn nothing(operator: Operator) -> ChangeProfile {
+        ChangeProfile {
+            operator,
+            name: None,
+            introduction: None,
+            notification: None,
+            face_url: None,
+            members_max: None,
+            apply_join: None,
+            invite_join: None,
+            mute_all: None,
+            history_before_join: None,
+            enable_permission: None,
+            default_permission: None,
+            support_topic: None,
+            custom: vec![],
+        }
+    }
+
+    #[test]
+    fn only_what_is_named_changes() {
+        let bench = Bench::new();
+        let group = GroupId::parse("g").unwrap();
+        let read_of = |body: &str| bench.read(body, read).unwrap();
+        assert_eq!(read_of(r#"{"GroupId":"g","Name":null}"#), (group.clone(), nothing(bench.operator())));
+        let whole = read_of(
+            r#"{"GroupId":"g","Name":"n","Introduction":"","Notification":"x","FaceUrl":"","MaxMemberNum":9,
+            "ApplyJoinOption":"FreeAccess","InviteJoinOption":"NeedPermission","MuteAllMember":"On","HistoryMsgBeforeJoin":"Off",
+            "EnablePermission":0,"DefaultPermission":"7","SupportTopic":1,"From_Account":"otto",
+            "AppDefinedData":[{"Key":"city","Value":""},{"Key":"none"}]}"#,
+        );
+        let pair = |key: &str| (key.to_owned(), String::new());
+        let expected = ChangeProfile {
+            operator: Operator::AppAdmin { name: account("otto") },
+            name: Some("n".to_owned()),
+            introduction: Some(String::new()),
+            notification: Some("x".to_owned()),
+            face_url: Some(String::new()),
+            members_max: Some(9),
+            apply_join: Some(ApplyJoin::Free),
+            invite_join: Some(InviteJoin::NeedPermission),
+            mute_all: Some(true),
+            history_before_join: Some(false),
+            enable_permission: Some(false),
+            default_permission: Some(7),
+            support_topic: Some(true),
+            custom: vec![pair("city"), pair("none")],
+        };
+        assert_eq!(whole, (group, expected));
+    }
+
+    #[test]
+    fn the_old_mute_name_works_and_the_new_one_wins() {
+        for (fields, expected) in [
+            (r#""ShutUpAllMember":"On""#, Some(true)),
+            (r#""ShutUpAllMember":"On","MuteAllMember":"Off""#, Some(false)),
+            (r#""ShutUpAllMember":"On","MuteAllMember":null"#, Some(true)),
+        ] {
+            let body = format!(r#"{{"GroupId":"g",{fields}}}"#);
+            assert_eq!(Bench::new().read(&body, read).unwrap().1.mute_all, expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_before_the_rules() {
+        for (fields, expected) in [
+            (r#""Name":"""#, 10004),
+            (r#""Name":7"#, 10004),
+            (r#""MuteAllMember":"on""#, 10004),
+            (r#""MaxMemberNum":4294967296"#, 10004),
+            (r#""From_Account":7"#, 60015),
+            (r#""From_Account":"""#, 10012),
+            (r#""AppDefinedData":[{"Key":"a","Value":[]}]"#, 10004),
+            (r#""GroupId":null"#, 10004),
+        ] {
+            let body = format!(r#"{{"GroupId":"g",{fields}}}"#);
+            assert_eq!(code(Bench::new().read(&body, read)), expected, "{fields}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The one table: failure → code and text. HTTP status is 200 for all of them.
+//!
+//! Source: docs/spec/errors.md. Codes that come from the rules are [`Refusal::code`](crate::group::Refusal::code).
+
+use std::borrow::Cow;
+
+use crate::actors::{ReadError, SubmitError};
+use crate::group::Refusal;
+
+pub const BAD_HTTP: u32 = 60002;
+pub const NOT_JSON: u32 = 60003;
+pub const BAD_IDENTIFIER: u32 = 60004;
+pub const UNAVAILABLE: u32 = 60008;
+pub const NO_SUCH_SERVICE: u32 = 60009;
+pub const NOT_APP_ADMIN: u32 = 60010;
+pub const NO_SDKAPPID: u32 = 60012;
+pub const ACCOUNT_NOT_TEXT: u32 = 60015;
+pub const APP_DISABLED: u32 = 60016;
+pub const OVERLOADED: u32 = 60018;
+pub const BAD_URL_PARAMETER: u32 = 60025;
+pub const USERSIG_EXPIRED: u32 = 70001;
+pub const USERSIG_EMPTY: u32 = 70002;
+pub const USERSIG_MALFORMED: u32 = 70003;
+pub const USERSIG_MISMATCH: u32 = 70009;
+pub const OTHER_IDENTIFIER: u32 = 70013;
+pub const OTHER_APP: u32 = 70014;
+pub const NO_KEY: u32 = 70016;
+pub const NO_SUCH_APP: u32 = 70020;
+pub const LOCKED: u32 = 70050;
+pub const INTERNAL: u32 = 10002;
+pub const NO_SUCH_COMMAND: u32 = 10003;
+pub const BAD_PARAMETER: u32 = 10004;
+pub const TOO_MANY: u32 = 10005;
+pub const NOT_SUPPORTED: u32 = 10007;
+pub const NO_SUCH_GROUP: u32 = 10010;
+pub const BAD_OPERATOR: u32 = 10012;
+pub const BAD_GROUP_ID: u32 = 10015;
+pub const ANSWER_TOO_LARGE: u32 = 10018;
+
+/// What the `code` label of a metric may say; sorted.
+pub const LABELLED: &[u32] = &[
+    0, 10002, 10003, 10004, 10005, 10006, 10007, 10010, 10012, 10014, 10015, 10018, 10021, 10025, 10037, 10038, 60002,
+    60003, 60004, 60008, 60009, 60010, 60012, 60015, 60016, 60018, 60025, 70001, 70002, 70003, 70009, 70013, 70014,
+    70016, 70020, 70050,
+];
+
+/// How much of a value a text repeats. Source: docs/spec/errors.md 1.
+const SHOWN_BYTES_MAX: usize = 64;
+
+/// A request that did not succeed, as its caller is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub code: u32,
+    /// For people: lower case, names the field or the account.
+    pub info: Cow<'static, str>,
+}
+
+impl Failure {
+    pub fn new(code: u32, info: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, info: info.into() }
+    }
+
+    /// `<what is wrong>: <field>`.
+    pub fn of(code: u32, field: &str, what: &str) -> Self {
+        Self::new(code, format!("{what}: {field}"))
+    }
+
+    /// `<what is wrong>: <field>=<value cut to 64 bytes>`.
+    pub fn with_value(code: u32, field: &str, what: &str, value: &str) -> Self {
+        let mut end = value.len().min(SHOWN_BYTES_MAX);
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self::new(code, format!("{what}: {field}={}", &value[..end]))
+    }
+
+    /// 10004 for a field.
+    pub fn bad(field: &str, what: &str) -> Self {
+        Self::of(BAD_PARAMETER, field, what)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        let code = match &error {
+            SubmitError::Refused(refusal) => refusal.code(),
+            SubmitError::Overloaded { .. } => OVERLOADED,
+            SubmitError::Unavailable { .. } => UNAVAILABLE,
+            SubmitError::Indeterminate { .. } => INTERNAL,
+        };
+        // `Indeterminate` prints as `outcome unknown: …`: that prefix is part of the contract of 10002.
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        let code = match error {
+            ReadError::NoSuchGroup => NO_SUCH_GROUP,
+            ReadError::NotSupported => NOT_SUPPORTED,
+            ReadError::Overloaded { .. } => OVERLOADED,
+            ReadError::Unavailable { .. } => UNAVAILABLE,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_kinds_of_failure_are_told_apart() {
+        for (error, code, info) in [
+            (SubmitError::Refused(Refusal::NoSuchGroup), 10010, "this group does not exist"),
+            (SubmitError::Overloaded { what: "mailbox" }, 60018, "overloaded: mailbox"),
+            (SubmitError::Unavailable { what: "no leader" }, 60008, "unavailable: no leader"),
+            (SubmitError::Indeterminate { what: "deadline" }, 10002, "outcome unknown: deadline"),
+        ] {
+            assert_eq!(Failure::from(error), Failure::new(code, info));
+        }
+        for (error, code) in [
+            (ReadError::NoSuchGroup, 10010),
+            (ReadError::NotSupported, 10007),
+            (ReadError::Overloaded { what: "x" }, 60018),
+            (ReadError::Unavailable { what: "x" }, 60008),
+        ] {
+            assert_eq!(Failure::from(error).code, code);
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        let failure = Failure::with_value(10004, "Type", "unknown type", &"京".repeat(40));
+        assert_eq!(failure.info, format!("unknown type: Type={}", "京".repeat(21)));
+    }
+
+    #[test]
+    fn the_labels_can_be_searched() {
+        assert!(LABELLED.is_sorted());
+    }
+}

@@ -1,0 +1,336 @@
+//! Which fields of groups and members an answer carries, and how each is rendered.
+//!
+//! A filter is a set of names. The old mute names are fields of their own: what was asked for by name is answered
+//! under that very name. Unknown names are ignored. Source: docs/spec/rest-api.md 3.4 to 3.8.
+
+use std::borrow::Cow;
+
+use super::body::Object;
+use super::error::Failure;
+use super::json::Json;
+use super::{Call, Rules, wire};
+use crate::actors::{GroupView, MemberView};
+use crate::config::DeclaredField;
+use crate::group::{CustomField, Kind};
+
+/// A field of a group. Source: docs/spec/rest-api.md 3.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BaseField {
+    Type,
+    Name,
+    Introduction,
+    Notification,
+    FaceUrl,
+    Owner,
+    CreateTime,
+    InfoSeq,
+    LastInfoTime,
+    LastMsgTime,
+    NextMsgSeq,
+    MemberNum,
+    MaxMemberNum,
+    OnlineMemberNum,
+    ApplyJoinOption,
+    InviteJoinOption,
+    MuteAllMember,
+    ShutUpAllMember,
+    SupportTopic,
+    EnablePermission,
+    DefaultPermission,
+}
+
+/// In the order in which they are rendered.
+const BASE_FIELDS: [(&str, BaseField); 21] = {
+    use BaseField::*;
+    [
+        ("Type", Type),
+        ("Name", Name),
+        ("Introduction", Introduction),
+        ("Notification", Notification),
+        ("FaceUrl", FaceUrl),
+        ("Owner_Account", Owner),
+        ("CreateTime", CreateTime),
+        ("InfoSeq", InfoSeq),
+        ("LastInfoTime", LastInfoTime),
+        ("LastMsgTime", LastMsgTime),
+        ("NextMsgSeq", NextMsgSeq),
+        ("MemberNum", MemberNum),
+        ("MaxMemberNum", MaxMemberNum),
+        ("OnlineMemberNum", OnlineMemberNum),
+        ("ApplyJoinOption", ApplyJoinOption),
+        ("InviteJoinOption", InviteJoinOption),
+        ("MuteAllMember", MuteAllMember),
+        ("ShutUpAllMember", ShutUpAllMember),
+        ("SupportTopic", SupportTopic),
+        ("EnablePermission", EnablePermission),
+        ("DefaultPermission", DefaultPermission),
+    ]
+};
+
+/// A field of a member. Source: docs/spec/rest-api.md 3.6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MemberField {
+    /// Always rendered; nameable under two names all the same.
+    Account,
+    Role,
+    JoinTime,
+    MsgSeq,
+    MsgFlag,
+    LastSendMsgTime,
+    NameCard,
+    MuteUntil,
+    ShutUpUntil,
+    OnlineStatus,
+    Custom,
+}
+
+/// In the order in which they are rendered.
+const MEMBER_FIELDS: [(&str, MemberField); 12] = {
+    use MemberField::*;
+    [
+        ("Member_Account", Account),
+        ("Account", Account),
+        ("Role", Role),
+        ("JoinTime", JoinTime),
+        ("MsgSeq", MsgSeq),
+        ("MsgFlag", MsgFlag),
+        ("LastSendMsgTime", LastSendMsgTime),
+        ("NameCard", NameCard),
+        ("MuteUntil", MuteUntil),
+        ("ShutUpUntil", ShutUpUntil),
+        ("OnlineStatus", OnlineStatus),
+        ("AppMemberDefinedData", Custom),
+    ]
+};
+
+/// A set of fields, one bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Fields(u32);
+
+impl Fields {
+    fn bit(index: u8) -> Self {
+        Self(1 << index)
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    fn has(self, index: u8) -> bool {
+        self.0 & (1 << index) != 0
+    }
+
+    /// All fields of a group, as an answer without a filter has them.
+    pub fn all_of_group(rules: &Rules) -> Self {
+        let all = BASE_FIELDS.iter().fold(Self::default(), |all, (_, field)| all.with(Self::bit(*field as u8)));
+        if rules.legacy_mute_names { all } else { all.without(Self::bit(BaseField::ShutUpAllMember as u8)) }
+    }
+
+    /// All fields of a member; `OnlineStatus` only exists where it is named.
+    pub fn all_of_member(rules: &Rules) -> Self {
+        let all = MEMBER_FIELDS.iter().fold(Self::default(), |all, (_, field)| all.with(Self::bit(*field as u8)));
+        let all = all.without(Self::bit(MemberField::OnlineStatus as u8));
+        if rules.legacy_mute_names { all } else { all.without(Self::bit(MemberField::ShutUpUntil as u8)) }
+    }
+
+    fn named_of_group(names: &[Cow<'_, str>]) -> Self {
+        let named = BASE_FIELDS.iter().filter(|(name, _)| names.iter().any(|n| n == name));
+        named.fold(Self::default(), |set, (_, field)| set.with(Self::bit(*field as u8)))
+    }
+
+    fn named_of_member(names: &[Cow<'_, str>]) -> Self {
+        let named = MEMBER_FIELDS.iter().filter(|(name, _)| names.iter().any(|n| n == name));
+        named.fold(Self::default(), |set, (_, field)| set.with(Self::bit(*field as u8)))
+    }
+
+    /// Reads a filter of group fields; `None`: there is none.
+    ///
+    /// # Errors
+    /// 10004 for what is not a list of strings.
+    pub fn group_filter(from: &Object<'_>) -> Result<Option<Self>, Failure> {
+        Ok(from.texts("GroupBaseInfoFilter")?.map(|names| Self::named_of_group(&names)))
+    }
+
+    /// Reads a filter of member fields; `None`: there is none.
+    ///
+    /// # Errors
+    /// 10004 for what is not a list of strings.
+    pub fn member_filter(from: &Object<'_>, filter: &str) -> Result<Option<Self>, Failure> {
+        Ok(from.texts(filter)?.map(|names| Self::named_of_member(&names)))
+    }
+
+    pub fn and_of_group(self, fields: &[BaseField]) -> Self {
+        fields.iter().fold(self, |set, field| set.with(Self::bit(*field as u8)))
+    }
+
+    fn names_custom(self) -> bool {
+        self.has(MemberField::Custom as u8)
+    }
+}
+
+/// Which custom fields an answer carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomFilter {
+    None,
+    All,
+    /// In this order; a declared key that is unset is answered with "".
+    Keys(Vec<String>),
+}
+
+impl CustomFilter {
+    /// Reads a filter of custom keys; `absent` is what none means there.
+    ///
+    /// # Errors
+    /// 10004 for what is not a list of strings.
+    pub fn read(from: &Object<'_>, filter: &str, absent: Self) -> Result<Self, Failure> {
+        Ok(match from.texts(filter)? {
+            None => absent,
+            Some(keys) => Self::Keys(keys.into_iter().map(Cow::into_owned).collect()),
+        })
+    }
+}
+
+/// How members are rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberShape {
+    pub fields: Fields,
+    pub custom: CustomFilter,
+}
+
+impl MemberShape {
+    /// Everything, as an answer without a filter has it.
+    pub fn everything(rules: &Rules) -> Self {
+        Self { fields: Fields::all_of_member(rules), custom: CustomFilter::All }
+    }
+
+    /// What a member filter asks for; custom fields if it names them or `AppDefinedDataFilter_GroupMember` is there.
+    ///
+    /// # Errors
+    /// 10004 for what is not a list of strings.
+    pub fn filtered(from: &Object<'_>, fields: Fields) -> Result<Self, Failure> {
+        let absent = if fields.names_custom() { CustomFilter::All } else { CustomFilter::None };
+        let custom = CustomFilter::read(from, "AppDefinedDataFilter_GroupMember", absent)?;
+        Ok(Self { fields, custom })
+    }
+}
+
+/// Renders the base fields of a group; the id is the caller's.
+pub fn group(json: &mut Json, group: &GroupView, fields: Fields, rules: &Rules) {
+    let facts = &group.facts;
+    for (name, field) in BASE_FIELDS {
+        if !fields.has(field as u8) {
+            continue;
+        }
+        match field {
+            BaseField::Type => json.text(name, wire::kind_word(facts.kind, rules.legacy_type_names)),
+            BaseField::Name => json.text(name, &group.name),
+            BaseField::Introduction => json.text(name, &group.introduction),
+            BaseField::Notification => json.text(name, &group.notification),
+            BaseField::FaceUrl => json.text(name, &group.face_url),
+            BaseField::Owner => json.text(name, facts.owner.as_ref().map_or("", |owner| owner.as_str())),
+            BaseField::CreateTime => json.number(name, facts.created.secs()),
+            BaseField::InfoSeq => json.number(name, facts.info_seq),
+            BaseField::LastInfoTime => json.number(name, facts.last_info.secs()),
+            BaseField::LastMsgTime => json.number(name, facts.last_msg.secs()),
+            BaseField::NextMsgSeq => json.number(name, facts.next_msg_seq),
+            BaseField::MemberNum => json.number(name, u64::from(facts.member_count)),
+            BaseField::MaxMemberNum => json.number(name, u64::from(facts.members_max)),
+            // Nobody holds a session here yet, so nobody is online.
+            BaseField::OnlineMemberNum => json.number(name, 0),
+            BaseField::ApplyJoinOption => json.text(name, wire::apply_join_word(facts.apply_join)),
+            BaseField::InviteJoinOption => json.text(name, wire::invite_join_word(facts.invite_join)),
+            BaseField::MuteAllMember | BaseField::ShutUpAllMember => {
+                json.text(name, wire::switch_word(facts.mute_all));
+            }
+            BaseField::SupportTopic if facts.kind == Kind::Community => {
+                json.number(name, u64::from(facts.support_topic));
+            }
+            BaseField::EnablePermission if facts.support_topic => {
+                json.number(name, u64::from(facts.enable_permission));
+            }
+            BaseField::DefaultPermission if facts.support_topic && facts.enable_permission => {
+                json.number(name, facts.default_permission);
+            }
+            BaseField::SupportTopic | BaseField::EnablePermission | BaseField::DefaultPermission => {}
+        }
+    }
+}
+
+/// Renders the fields of a member, its name among them only if `with_account`.
+pub fn member(json: &mut Json, member: &MemberView, shape: &MemberShape, with_account: bool, call: &Call<'_>) {
+    if with_account {
+        json.text("Member_Account", member.account.as_str());
+    }
+    let muted_until = if member.mute_until > call.now_secs { member.mute_until } else { 0 };
+    for (name, field) in MEMBER_FIELDS {
+        if !shape.fields.has(field as u8) {
+            continue;
+        }
+        match field {
+            MemberField::Account | MemberField::Custom => {}
+            MemberField::Role => json.text(name, wire::role_word(member.role)),
+            MemberField::JoinTime => json.number(name, member.joined.secs()),
+            MemberField::MsgSeq => json.number(name, member.msg_seq),
+            MemberField::MsgFlag => json.text(name, wire::msg_flag_word(member.msg_flag)),
+            MemberField::LastSendMsgTime => json.number(name, member.last_send.secs()),
+            MemberField::NameCard => json.text(name, &member.name_card),
+            MemberField::MuteUntil | MemberField::ShutUpUntil => json.number(name, muted_until),
+            MemberField::OnlineStatus => json.text(name, "Offline"),
+        }
+    }
+    custom(json, "AppMemberDefinedData", &member.custom, &shape.custom, &call.rules.custom_fields.member);
+}
+
+/// Renders custom fields; an empty set is left out.
+pub fn custom(json: &mut Json, name: &str, stored: &[CustomField], filter: &CustomFilter, declared: &[DeclaredField]) {
+    let chosen: Vec<(&str, &str)> = match filter {
+        CustomFilter::None => return,
+        CustomFilter::All => stored.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        CustomFilter::Keys(keys) => keys
+            .iter()
+            .filter_map(|key| {
+                let value = stored.iter().find(|(stored, _)| stored == key).map(|(_, value)| value.as_str());
+                let unset = declared.iter().any(|field| field.key == *key).then_some("");
+                Some((key.as_str(), value.or(unset)?))
+            })
+            .collect(),
+    };
+    if chosen.is_empty() {
+        return;
+    }
+    json.list(name, |json| {
+        for (key, value) in chosen {
+            json.item(|json| {
+                json.text("Key", key);
+                json.text("Value", value);
+            });
+        }
+    });
+}
+
+/// Reads custom fields out of a request.
+///
+/// # Errors
+/// 10004 for what has no key, a value that is a list or an object, or a key that must be declared and is not.
+pub fn read_custom(
+    from: &Object<'_>,
+    name: &str,
+    open: bool,
+    declared: &[DeclaredField],
+) -> Result<Vec<CustomField>, Failure> {
+    let mut fields = Vec::new();
+    for item in from.objects(name)?.unwrap_or_default() {
+        let key = item.required_text("Key")?.into_owned();
+        if !open && !declared.iter().any(|field| field.key == key) {
+            return Err(Failure::with_value(super::error::BAD_PARAMETER, name, "key is not declared", &key));
+        }
+        fields.push((key, item.scalar("Value")?.into_owned()));
+    }
+    Ok(fields)
+}

@@ -1,0 +1,189 @@
+//! The apps a node serves, their secrets, and the app that is made when none was configured.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{APP_ADMINS_MAX, APP_KEYS_MAX, ConfigError};
+use crate::id::AccountId;
+
+/// The app that is made when none was configured.
+pub const FIRST_APP_ID: u32 = 1_400_000_000;
+/// Where it is kept, below the data folder.
+pub const APP_FILE: &str = "app.toml";
+/// Its admin. Source: docs/spec/identifiers.md 3.
+const FIRST_ADMIN: &str = "administrator";
+/// Random bytes of its key, written as twice as many hex digits, as production keys look.
+const KEY_BYTES: usize = 32;
+
+/// One app: a tenant with its own groups, keys and admins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    #[serde(default)]
+    pub id: u32,
+    /// Current key first. Without one every signature is refused with 70016.
+    #[serde(default, alias = "key", skip_serializing, deserialize_with = "one_or_many")]
+    pub keys: Vec<Secret>,
+    /// Accounts whose signature opens the admin plane.
+    #[serde(default)]
+    pub admins: Vec<String>,
+    /// `false`: every request gets 60016.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A text that is never shown: not in `Debug`, not in logs, not by an endpoint.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one computation that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret>, D::Error> {
+    struct OneOrMany;
+    impl<'de> serde::de::Visitor<'de> for OneOrMany {
+        type Value = Vec<Secret>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a key, or a list of the current and the previous key")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![Secret::new(text)])
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut keys = Vec::new();
+            while let Some(key) = list.next_element()? {
+                keys.push(key);
+            }
+            Ok(keys)
+        }
+    }
+    deserializer.deserialize_any(OneOrMany)
+}
+
+pub(super) fn validate(apps: &[App]) -> Result<(), ConfigError> {
+    for (i, app) in apps.iter().enumerate() {
+        let wrong = |key: &str, reason: String| Err(ConfigError::Value { key: format!("apps[{i}].{key}"), reason });
+        if app.id == 0 {
+            return wrong("id", "0 is not an app id".to_owned());
+        }
+        if apps[..i].iter().any(|other| other.id == app.id) {
+            return wrong("id", format!("app {} is configured twice", app.id));
+        }
+        if app.keys.len() > APP_KEYS_MAX || app.keys.iter().any(|key| key.expose().is_empty()) {
+            return wrong("keys", format!("expected at most {APP_KEYS_MAX} keys, none of them empty"));
+        }
+        if app.admins.is_empty() || app.admins.len() > APP_ADMINS_MAX {
+            return wrong("admins", format!("expected 1 to {APP_ADMINS_MAX} accounts, found {}", app.admins.len()));
+        }
+        for admin in &app.admins {
+            if let Err(e) = AccountId::parse(admin) {
+                return wrong("admins", format!("{admin:?}: {e}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads the app kept in a data folder, making it at the first start.
+///
+/// A fresh install thus works without a configuration and without a default password: the key is random
+/// and readable by the owner of the folder only.
+///
+/// # Errors
+/// [`ConfigError::File`] if the file cannot be made, read or parsed.
+pub fn ensure_app(data_dir: &Path) -> Result<App, ConfigError> {
+    let path = data_dir.join(APP_FILE);
+    let failed = |reason: String| ConfigError::File { path: path.clone(), reason };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            make(data_dir, &path).map_err(|e| failed(e.to_string()))?;
+            // Read what is there, not what was meant: another process may have been first.
+            fs::read_to_string(&path).map_err(|e| failed(e.to_string()))?
+        }
+        Err(e) => return Err(failed(e.to_string())),
+    };
+    let app: App = toml::from_str(&text).map_err(|e| failed(e.message().to_owned()))?;
+    validate(std::slice::from_ref(&app)).map_err(|e| failed(e.to_string()))?;
+    Ok(app)
+}
+
+/// Writes a complete file beside the place and links it there: the link fails if somebody was first, and a
+/// crash leaves either no app or a whole one.
+fn make(data_dir: &Path, path: &Path) -> io::Result<()> {
+    fs::create_dir_all(data_dir)?;
+    let mut key = [0u8; KEY_BYTES];
+    rand::fill(&mut key);
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!(
+        "# Made at the first start, because no app was configured. Whoever reads the key can sign as anybody.\n\
+         id = {FIRST_APP_ID}\nkey = \"{key}\"\nadmins = [\"{FIRST_ADMIN}\"]\n"
+    );
+    let draft = data_dir.join(format!("{APP_FILE}.{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| match fs::hard_link(&draft, path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    });
+    fs::remove_file(&draft)?;
+    linked?;
+    fs::File::open(data_dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_first_app_is_made_once_and_kept_to_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let app = ensure_app(&data_dir).unwrap();
+        assert_eq!((app.id, app.admins.as_slice()), (FIRST_APP_ID, ["administrator".to_owned()].as_slice()));
+        let key = app.keys[0].expose();
+        assert!(key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit()), "64 hex digits");
+        assert_eq!(ensure_app(&data_dir).unwrap(), app, "a later start finds the same app");
+        let mode = fs::metadata(data_dir.join(APP_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "no draft is left behind");
+
+        let other = ensure_app(&folder.path().join("other")).unwrap();
+        assert_ne!(other.keys, app.keys);
+    }
+
+    #[test]
+    fn a_damaged_app_file_is_named_and_its_key_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(APP_FILE), "id = 1\nkey = \"sesame\"\nadmins = []\n").unwrap();
+        let message = ensure_app(folder.path()).unwrap_err().to_string();
+        assert!(message.contains(APP_FILE) && !message.contains("sesame"), "{message}");
+    }
+}
