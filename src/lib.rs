@@ -10,6 +10,7 @@
 
 pub mod actors;
 pub mod api;
+pub mod bench;
 pub mod config;
 pub mod group;
 pub mod id;

@@ -1,0 +1,283 @@
+//! Runs one phase: connections that take operations from one counter until it is at its end.
+//!
+//! Closed loop: a connection asks again when it has its answer. Open loop: operation n starts
+//! n / rate seconds after the beginning; if every connection is still waiting then, it starts
+//! late, and the wait counts (otherwise a stalled server would only be asked less often).
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+
+use super::Error;
+use super::client::Connection;
+use super::random::Zipf;
+use super::request::{Call, Operation, Renderer, Request};
+use super::verdict;
+use super::workload::{Chooser, Phase, Sizes};
+
+/// Longest latency told apart from longer ones: above the longest wait for an answer.
+const LATENCY_US_MAX: u64 = 600_000_000;
+/// Three digits: the figures are within 0.1 %.
+const LATENCY_DIGITS: u8 = 3;
+/// How late a timer of this runtime may wake us; the server has no part in that.
+const TIMER_SLACK: Duration = Duration::from_millis(1);
+/// Pause of a connection whose server could not be reached, so that a server that is down is not stormed.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(10);
+/// Bytes of the request and of the answer shown with the first failure.
+const EXCERPT_BYTES: usize = 300;
+
+/// What does not change between the phases of a run.
+#[derive(Debug)]
+pub struct Plan {
+    pub targets: Vec<String>,
+    pub run: String,
+    /// Says who asks, in every request.
+    pub query: String,
+    pub sizes: Sizes,
+    pub seed: u64,
+    pub zipf: Rc<Zipf>,
+}
+
+/// How a phase is paced and when it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Operations per second; `None` is a closed loop.
+    pub rate: Option<u64>,
+    /// Longest time in which operations are started.
+    pub duration: Duration,
+}
+
+/// What was counted in a phase.
+#[derive(Debug)]
+pub struct Tally {
+    pub elapsed: Duration,
+    pub operations: u64,
+    pub failed: u64,
+    pub first_failure: Option<String>,
+    pub answer_bytes: u64,
+    /// Operations of an open loop that were due and not started when time was up.
+    pub not_started: u64,
+    /// Latencies in microseconds, for each call that was made.
+    pub latencies: Vec<(Call, Histogram<u64>)>,
+}
+
+impl Tally {
+    /// Latencies of all calls together, in microseconds.
+    pub fn all_latencies(&self) -> Histogram<u64> {
+        let mut all = histogram();
+        for (_, latencies) in &self.latencies {
+            all.add(latencies).expect("histograms of equal bounds add up");
+        }
+        all
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).expect("bounds and digits are in range")
+}
+
+/// Runs a phase to its end, printing what it does once a second.
+///
+/// # Errors
+/// [`Error::Client`] if a connection cannot be made at the beginning. Operations that fail later are counted.
+pub async fn drive(plan: &Plan, name: &str, phase: Phase, pace: Pace) -> Result<Tally, Error> {
+    let mut drivers = Vec::new();
+    for connection in 0..phase.connections.min(phase.operations) {
+        drivers.push(Driver::connect(plan, phase, connection).await?);
+    }
+    let begin = Instant::now();
+    let counts = Rc::new(Counts::new(phase.operations, pace, begin));
+    let mut running = JoinSet::new();
+    for driver in drivers {
+        running.spawn_local(driver.run(counts.clone()));
+    }
+    let mut progress = Progress { name, begin, last: 0 };
+    let mut second = interval_at(begin + Duration::from_secs(1), Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            ended = running.join_next() => match ended {
+                Some(ended) => ended.expect("a connection's task neither panics nor is it cancelled"),
+                None => break,
+            },
+            _ = second.tick() => progress.print(&counts),
+        }
+    }
+    Ok(counts.tally(begin.elapsed()))
+}
+
+/// Once a second, a line about a running phase.
+struct Progress<'a> {
+    name: &'a str,
+    begin: Instant,
+    last: u64,
+}
+
+impl Progress<'_> {
+    fn print(&mut self, counts: &Counts) {
+        let done = counts.done.get();
+        let secs = self.begin.elapsed().as_secs();
+        // Nobody need read along.
+        let _ = writeln!(
+            io::stderr(),
+            "{:<12} {secs:>4} s {done:>10} operations {:>8}/s {:>6} failed",
+            self.name,
+            done - self.last,
+            counts.failed.get()
+        );
+        self.last = done;
+    }
+}
+
+/// What the connections of a phase share; one thread, so cells do.
+#[derive(Debug)]
+struct Counts {
+    pace: Pace,
+    begin: Instant,
+    operations: u64,
+    next: Cell<u64>,
+    done: Cell<u64>,
+    failed: Cell<u64>,
+    answer_bytes: Cell<u64>,
+    first_failure: RefCell<Option<String>>,
+    latencies: RefCell<[Option<Histogram<u64>>; Call::ALL.len()]>,
+}
+
+impl Counts {
+    fn new(operations: u64, pace: Pace, begin: Instant) -> Self {
+        Self {
+            pace,
+            begin,
+            operations,
+            next: Cell::new(0),
+            done: Cell::new(0),
+            failed: Cell::new(0),
+            answer_bytes: Cell::new(0),
+            first_failure: RefCell::new(None),
+            latencies: RefCell::new([const { None }; Call::ALL.len()]),
+        }
+    }
+
+    /// Hands out the number of the next operation, unless all are given out or time is up.
+    fn take(&self) -> Option<u64> {
+        let index = self.next.get();
+        let now = Instant::now();
+        let start = self.due(index).map_or(now, |due| due.max(now));
+        if index >= self.operations || start > self.begin + self.pace.duration {
+            return None;
+        }
+        self.next.set(index + 1);
+        Some(index)
+    }
+
+    /// When operation `index` is to start; `None` in a closed loop: at once.
+    fn due(&self, index: u64) -> Option<Instant> {
+        let rate = self.pace.rate?;
+        Some(self.begin + Duration::from_secs_f64(index as f64 / rate as f64))
+    }
+
+    fn count(&self, call: Call, latency: Duration, bytes: usize) {
+        self.done.set(self.done.get() + 1);
+        self.answer_bytes.set(self.answer_bytes.get() + bytes as u64);
+        let latency_us = u64::try_from(latency.as_micros()).unwrap_or(LATENCY_US_MAX);
+        let mut latencies = self.latencies.borrow_mut();
+        latencies[call as usize].get_or_insert_with(histogram).saturating_record(latency_us);
+    }
+
+    fn fail(&self, text: impl FnOnce() -> String) {
+        self.failed.set(self.failed.get() + 1);
+        self.first_failure.borrow_mut().get_or_insert_with(text);
+    }
+
+    fn tally(&self, elapsed: Duration) -> Tally {
+        let due_count = self.pace.rate.map_or(0, |rate| {
+            let due = (elapsed.min(self.pace.duration).as_secs_f64() * rate as f64) as u64;
+            due.min(self.operations)
+        });
+        let latencies = self.latencies.take();
+        Tally {
+            elapsed,
+            operations: self.done.get(),
+            failed: self.failed.get(),
+            first_failure: self.first_failure.take(),
+            answer_bytes: self.answer_bytes.get(),
+            not_started: due_count.saturating_sub(self.next.get()),
+            latencies: Call::ALL.into_iter().zip(latencies).filter_map(|(call, l)| Some((call, l?))).collect(),
+        }
+    }
+}
+
+/// One connection with its own choice of operations.
+struct Driver {
+    connection: Connection,
+    chooser: Chooser,
+    renderer: Renderer,
+}
+
+impl Driver {
+    async fn connect(plan: &Plan, phase: Phase, number: u64) -> Result<Self, Error> {
+        let target = &plan.targets[(number % plan.targets.len() as u64) as usize];
+        let mut connection = Connection::new(target)?;
+        connection.connect().await?;
+        let chooser = Chooser::new(phase.load, plan.sizes, plan.zipf.clone(), plan.seed, number);
+        Ok(Self { connection, chooser, renderer: Renderer::new(&plan.run, &plan.query) })
+    }
+
+    async fn run(mut self, counts: Rc<Counts>) {
+        while let Some(index) = counts.take() {
+            let (operation, random) = self.chooser.choose(index);
+            let request = self.renderer.render(&operation, random);
+            let start = start(counts.due(index)).await;
+            self.ask(&operation, request, start, &counts).await;
+        }
+    }
+
+    async fn ask(&mut self, operation: &Operation, request: Request, start: Instant, counts: &Counts) {
+        let call = operation.call();
+        // Shares the bytes: kept only to be shown if this fails.
+        let asked = request.clone();
+        let answer = self.connection.post(request).await;
+        let latency = start.elapsed();
+        match answer {
+            Ok(answer) => {
+                counts.count(call, latency, answer.body.len());
+                if !verdict::is_done(call, answer.status, &answer.body) {
+                    counts.fail(|| format!("{} {} to {}", answer.status, excerpt(&answer.body), describe(&asked)));
+                }
+            }
+            Err(error) => {
+                counts.count(call, latency, 0);
+                counts.fail(|| format!("{error} (asked {})", describe(&asked)));
+                sleep(UNREACHABLE_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits until an operation is due; gives the moment its latency counts from.
+async fn start(due: Option<Instant>) -> Instant {
+    let Some(due) = due else { return Instant::now() };
+    if due <= Instant::now() {
+        // Every connection was busy: the wait belongs to the operation.
+        return due;
+    }
+    sleep_until(due).await;
+    due + due.elapsed().min(TIMER_SLACK)
+}
+
+fn describe(request: &Request) -> String {
+    // Without the query: it holds a signature, and figures are passed around.
+    let path = request.path.split(|b| *b == b'?').next().unwrap_or_default();
+    format!("{} {}", excerpt(path), excerpt(&request.body))
+}
+
+fn excerpt(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT_BYTES)]);
+    // One failure is one line.
+    text.replace(['\r', '\n'], " ")
+}
