@@ -11,10 +11,12 @@
 pub mod actors;
 pub mod api;
 pub mod bench;
+pub mod cli;
 pub mod config;
 pub mod group;
 pub mod id;
 pub mod metrics;
+pub mod node;
 pub mod shard;
 pub mod store;
 pub mod time;

@@ -1,0 +1,42 @@
+# The two front doors are `make run` and `make test`; everything else is for those who work on Muster.
+#
+# Both build with one profile (release), because RocksDB's C++ is most of a clean build and then compiles
+# once: about 12 minutes on two cores, seconds afterwards.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MUSTER ?= $(TARGET)/release/muster
+BUILD  := .ci/with-toolchain
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint fmt audit readme-check bench
+
+help: ## lists what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
+
+run: build ## builds Muster, starts a node on 127.0.0.1:8080 with its data in ./data
+	@MUSTER='$(MUSTER)' .ci/start
+
+build:
+	@$(BUILD) cargo build --release --locked
+
+test: ## runs every test
+	@$(BUILD) cargo test --release --locked --workspace
+
+# Nothing is linked, so RocksDB is not compiled. A target directory of its own: the changed environment
+# would make cargo compile RocksDB again in the main one.
+lint: ## checks format and lints; changes nothing
+	@cargo fmt --all -- --check
+	@ROCKSDB_LIB_DIR=/nonexistent CARGO_TARGET_DIR='$(TARGET)/lint' \
+		$(BUILD) cargo clippy --locked --workspace --all-targets -- -D warnings
+
+fmt: ## formats every source
+	@cargo fmt --all
+
+audit: ## checks licences, sources and known vulnerabilities of the dependencies
+	@TOOLS='$(TARGET)/tools' .ci/audit
+
+readme-check: build ## runs the tour of the README against a fresh node and compares the answers
+	@MUSTER='$(MUSTER)' .ci/with-toolchain --also curl .ci/readme-check README.md
+
+bench: build ## measures a running node; make bench ARGS='--workload w4 --duration 20'
+	@'$(MUSTER)' bench $(ARGS)

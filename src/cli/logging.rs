@@ -1,0 +1,28 @@
+//! Logs: human or JSON, to stderr, so that stdout holds only what a command answers.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Libraries that tell their inner life at info; a filter that names them wins.
+const QUIET: &str = "openraft=warn,actix_server=warn";
+
+/// Starts logging for this process.
+///
+/// # Errors
+/// The level is no filter that the subscriber understands.
+pub fn start(log: &Log) -> Result<(), String> {
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", log.level))
+        .map_err(|error| format!("configuration key log.level: {error}"))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Human => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| error.to_string())
+}

@@ -1,0 +1,117 @@
+//! `muster serve`: runs a node until it is told to stop, and again after its disk failed.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::node::{Node, NodeError};
+
+/// What a disk must take, written and flushed, before a node that lost it tries again.
+const PROBE_BYTES: usize = 16 * 1024 * 1024;
+const PROBE_FILE: &str = "probe.tmp";
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Set for the process that takes over after a storage failure: it may find the disk failing again.
+const RESTARTED: &str = "MUSTER_RESTARTED_AFTER_STORAGE_FAILURE";
+/// How often such a process tries to open the folder, one [`PROBE_EVERY`] apart.
+const REOPEN_ATTEMPTS_MAX: u32 = 60;
+/// What is under way gets so long before the process is replaced.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs a node; returns when it was told to stop.
+///
+/// # Errors
+/// [`NodeError`] if it does not start.
+pub fn serve(config: &Config) -> Result<(), NodeError> {
+    actix_rt::System::new().block_on(run(config))
+}
+
+async fn run(config: &Config) -> Result<(), NodeError> {
+    let node = start(config).await?;
+    println!("muster listens on http://{}", node.address());
+    let _ = std::io::stdout().flush();
+    tracing::info!(address = %node.address(), "serving");
+
+    tokio::select! {
+        name = stop_signal() => {
+            tracing::info!(signal = name, "stopping");
+            node.stop().await;
+            tracing::info!("stopped");
+            Ok(())
+        }
+        reason = node.storage_failed() => {
+            tracing::error!(%reason, "storage failed: nothing is acknowledged until the disk takes writes again");
+            until_disk_takes_writes(&config.node.data_dir).await;
+            Err(restart(node).await)
+        }
+    }
+}
+
+async fn start(config: &Config) -> Result<Node, NodeError> {
+    let attempts = if std::env::var_os(RESTARTED).is_some() { REOPEN_ATTEMPTS_MAX } else { 1 };
+    for _ in 1..attempts {
+        match Node::start(config).await {
+            // Damage does not go away by itself; a full disk does.
+            Err(error) if error.may_pass() => {
+                tracing::error!(%error, "the data folder still cannot be used");
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
+            other => return other,
+        }
+    }
+    Node::start(config).await
+}
+
+/// Returns when a probe file of [`PROBE_BYTES`] was written and flushed, or when told to stop.
+async fn until_disk_takes_writes(data_dir: &Path) {
+    let path: PathBuf = data_dir.join(PROBE_FILE);
+    loop {
+        tokio::time::sleep(PROBE_EVERY).await;
+        let probe = path.clone();
+        let took = tokio::task::spawn_blocking(move || {
+            let written = std::fs::File::create(&probe)
+                .and_then(|mut file| file.write_all(&vec![0u8; PROBE_BYTES]).and_then(|()| file.sync_all()));
+            let removed = std::fs::remove_file(&probe);
+            written.and(removed)
+        });
+        match took.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => tracing::warn!(%error, "the disk takes no writes yet"),
+            Err(error) => tracing::warn!(%error, "the probe was lost"),
+        }
+    }
+}
+
+/// Replaces this process by a fresh one: after a failed flush nobody knows what the page cache holds, so nothing of
+/// the database's memory is kept. Returns only if that fails.
+async fn restart(node: Node) -> NodeError {
+    tracing::info!("the disk takes writes again: restarting");
+    if tokio::time::timeout(LEAVE_TIMEOUT, node.stop()).await.is_err() {
+        tracing::warn!("what was under way did not end in time");
+    }
+    match std::env::current_exe() {
+        Ok(program) => {
+            let error =
+                std::process::Command::new(program).args(std::env::args_os().skip(1)).env(RESTARTED, "1").exec();
+            NodeError::Restart(error.to_string())
+        }
+        Err(error) => NodeError::Restart(format!("the program is not found: {error}")),
+    }
+}
+
+async fn stop_signal() -> &'static str {
+    let (mut term, mut int) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(term), Ok(int)) => (term, int),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals cannot be watched");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}

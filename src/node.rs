@@ -1,0 +1,205 @@
+//! One node, wired top to bottom: database, shards, actors, HTTP. The only file that sees every layer.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use actix_web::{App, HttpServer, dev::ServerHandle};
+use muster_cluster::{Cluster, ClusterOptions, DiskOptions, Health, OpenError};
+use rustc_hash::FxHashMap;
+
+use crate::actors::{self, AppLimits, HostOptions, Service, StartError};
+use crate::api;
+use crate::config::{self, Config, ConfigError};
+use crate::id::AppId;
+use crate::shard::Doctor;
+
+pub use crate::shard::Findings;
+
+/// How long a start may take before the node gives up: elections, recovery of the outbox.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// Timings of the consensus. Source: the lease rule needs election_max × 0.7 > 3 heartbeats.
+const HEARTBEAT: Duration = Duration::from_millis(150);
+const ELECTION_MIN: Duration = Duration::from_millis(600);
+const ELECTION_MAX: Duration = Duration::from_millis(1000);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("http.listen {address}: {reason}")]
+    Listen { address: SocketAddr, reason: String },
+    #[error("the node did not get ready: {0}")]
+    NotReady(String),
+    #[error("the node cannot restart itself: {0}")]
+    Restart(String),
+}
+
+impl NodeError {
+    /// Whether it may go away by itself, as a full disk does; damage does not.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, NodeError::Open(OpenError::Failed { .. }))
+    }
+}
+
+/// Sets what holds for the whole process, once, before anything is started.
+pub fn prepare_process() {
+    // 2 MiB pages would be 2 MiB per shard: its consensus allocates large queues and touches little of them.
+    if let Err(error) = muster_cluster::disable_huge_pages() {
+        tracing::warn!(%error, "huge pages stay on: the node needs more memory");
+    }
+}
+
+/// Re-derives counts, indexes, joined lists and sequences of a data folder that no node uses.
+///
+/// # Errors
+/// [`OpenError`] if the folder is in use, damaged or no data folder.
+pub fn examine(data_dir: &Path) -> Result<Findings, OpenError> {
+    let mut doctor = Doctor::default();
+    let shards = muster_cluster::examine(data_dir, |key, value| doctor.row(key, value))?;
+    Ok(doctor.finish(shards))
+}
+
+/// A running node.
+pub struct Node {
+    address: SocketAddr,
+    server: ServerHandle,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+    arbiters: Vec<Arbiter>,
+    cluster: Cluster,
+    service: Service,
+}
+
+impl Node {
+    /// Opens the data folder, starts the shards, then the HTTP server. To be called on an actix system.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing listens then.
+    pub async fn start(config: &Config) -> Result<Self, NodeError> {
+        let mut apps = config.apps.clone();
+        if apps.is_empty() {
+            apps.push(config::ensure_app(&config.node.data_dir)?);
+        }
+        let cluster = Cluster::open(cluster_options(config))?;
+        let limits = Arc::new(config.group_limits());
+        let of_apps: AppLimits =
+            Arc::new(apps.iter().map(|app| (AppId(app.id), limits.clone())).collect::<FxHashMap<_, _>>());
+        let arbiters: Vec<Arbiter> = (0..arbiter_count(config)).map(|_| Arbiter::new()).collect();
+        let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
+        let service = actors::start(cluster.clone(), &handles, host_options(config, cluster.shards()), of_apps).await?;
+        service.until_ready(START_TIMEOUT).await.map_err(NodeError::NotReady)?;
+
+        let address = config.http.listen;
+        let refused = |error: std::io::Error| NodeError::Listen { address, reason: error.to_string() };
+        let listener = TcpListener::bind(address).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let readiness = service.clone();
+        let api = api::Api::new(config, apps, service.clone(), move || readiness.not_ready());
+        let http = &config.http;
+        let server = HttpServer::new(move || {
+            let api = api.clone();
+            App::new().configure(move |routes| api.routes(routes))
+        })
+        .workers(worker_count(http.workers))
+        .max_connections(http.connections_max)
+        .keep_alive(Duration::from_millis(http.keep_alive_ms))
+        .client_request_timeout(Duration::from_millis(http.client_request_timeout_ms))
+        .shutdown_timeout(http.shutdown_timeout_ms.div_ceil(1000))
+        .disable_signals()
+        .listen(listener)
+        .map_err(refused)?
+        .run();
+        let handle = server.handle();
+        let serving = actix_rt::spawn(server);
+        Ok(Self { address, server: handle, serving, arbiters, cluster, service })
+    }
+
+    /// Where the node listens; the port is the real one also where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns when the disk takes no more writes; the text says why.
+    pub async fn storage_failed(&self) -> String {
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
+        loop {
+            if let Health::Failed { reason } = self.cluster.health() {
+                return reason;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Why the node does not serve right now.
+    pub fn not_ready(&self) -> Option<String> {
+        self.service.not_ready()
+    }
+
+    /// Stops accepting, finishes what is in flight, leaves.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+        if let Ok(Err(error)) = self.serving.await {
+            tracing::warn!(%error, "the HTTP server did not stop cleanly");
+        }
+        self.cluster.stop().await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        for arbiter in self.arbiters {
+            let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
+        }
+    }
+}
+
+/// 0: one per core.
+fn worker_count(workers: usize) -> usize {
+    match workers {
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        count => count,
+    }
+}
+
+/// About one per core, as the HTTP workers and the disk's threads want the cores too.
+fn arbiter_count(config: &Config) -> usize {
+    match config.actors.arbiters {
+        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+        count => count,
+    }
+}
+
+fn cluster_options(config: &Config) -> ClusterOptions {
+    let storage = &config.storage;
+    ClusterOptions {
+        data_dir: config.node.data_dir.clone(),
+        shards: config.cluster.shards,
+        disk: DiskOptions {
+            flush: storage.flush,
+            block_cache_bytes: storage.block_cache_bytes,
+            memtable_bytes: storage.memtable_bytes,
+            wal_bytes: storage.wal_bytes,
+        },
+        heartbeat: HEARTBEAT,
+        election_min: ELECTION_MIN,
+        election_max: ELECTION_MAX,
+        log_bytes_max: storage.log_bytes_max,
+    }
+}
+
+fn host_options(config: &Config, shards: u16) -> HostOptions {
+    let actors = &config.actors;
+    HostOptions {
+        mailbox_max: actors.mailbox_max,
+        queue_max: actors.mailbox_max,
+        active_bytes_max: actors.resident_bytes_max / usize::from(shards.max(1)),
+        idle_timeout: Duration::from_millis(actors.idle_timeout_ms),
+        index_wait: Duration::from_millis(config.api.index_wait_ms),
+        ..HostOptions::default()
+    }
+}

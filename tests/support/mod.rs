@@ -1,0 +1,258 @@
+//! Real nodes in real processes, and a client that signs like an app server.
+//!
+//! Included by every test binary that needs a node; each test gets its own data folder and a free port.
+#![allow(dead_code, reason = "not every binary uses all of it")]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+
+pub const APP: u32 = 1_400_000_000;
+pub const OTHER_APP: u32 = 1_400_000_001;
+pub const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+pub const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
+pub const ADMIN: &str = "administrator";
+/// How long a node may take to serve.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How a node of a test is started.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Lines of TOML after the apps, whole sections: `[limits]\ndaily_net_groups = 0\n`.
+    pub toml: String,
+    pub environment: Vec<(String, String)>,
+}
+
+/// A node in a process of its own.
+pub struct Node {
+    pub address: SocketAddr,
+    pub folder: tempfile::TempDir,
+    settings: Settings,
+    child: Child,
+}
+
+impl Node {
+    pub fn start() -> Self {
+        Self::start_with(Settings::default())
+    }
+
+    pub fn start_with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the node");
+        Self::try_start_in(folder, settings).unwrap_or_else(|(_, error)| panic!("the node did not start: {error}"))
+    }
+
+    /// Starts a node on a folder; hands the folder and what the process said back if it does not serve.
+    pub fn try_start_in(folder: tempfile::TempDir, settings: Settings) -> Result<Self, (tempfile::TempDir, String)> {
+        let config = folder.path().join("muster.toml");
+        let text = format!(
+            "apps = [\n  {{ id = {APP}, key = \"{KEY}\", admins = [\"{ADMIN}\"] }},\n  {{ id = {OTHER_APP}, key = \"{OTHER_KEY}\", admins = [\"{ADMIN}\"] }},\n]\n[node]\ndata_dir = \"{}\"\n{}",
+            folder.path().join("data").display(),
+            settings.toml
+        );
+        std::fs::write(&config, text).expect("the node's configuration");
+        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).expect("a log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+        command
+            .args(["serve", "--config"])
+            .arg(&config)
+            .env("MUSTER__HTTP__LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        for (name, value) in &settings.environment {
+            command.env(name, value);
+        }
+        let mut child = command.spawn().expect("the muster program");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output"));
+        let started = Instant::now();
+        let mut line = String::new();
+        // The program ends its output when it exits, so this ends too.
+        while lines.read_line(&mut line).is_ok_and(|read| read > 0) && started.elapsed() < START_TIMEOUT {
+            if let Some(address) = line.trim().strip_prefix("muster listens on http://") {
+                let address = address.parse().expect("an address");
+                return Ok(Self { address, folder, settings, child });
+            }
+            line.clear();
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        let said = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        Err((folder, said))
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the node logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// `kill -9`; the folder stays.
+    pub fn kill(mut self) -> Stopped {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("its end");
+        self.stopped()
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(mut self) -> (Stopped, ExitStatus) {
+        // SAFETY: kill takes any pid and signal number; this child has not been waited for yet.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        let status = self.child.wait().expect("its end");
+        (self.stopped(), status)
+    }
+
+    fn stopped(mut self) -> Stopped {
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("an empty folder"));
+        Stopped { folder, settings: self.settings.clone() }
+    }
+
+    /// A client of this node's first app.
+    pub async fn client(&self) -> Client {
+        Client::connect(self.address, APP, KEY).await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the node ---\n{}", self.log());
+        }
+    }
+}
+
+/// A node that is down, with its folder.
+pub struct Stopped {
+    pub folder: tempfile::TempDir,
+    pub settings: Settings,
+}
+
+impl Stopped {
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn start(self) -> Node {
+        let settings = self.settings;
+        Node::try_start_in(self.folder, settings)
+            .unwrap_or_else(|(_, error)| panic!("the node did not start again: {error}"))
+    }
+
+    /// Runs `muster doctor` and insists that it finds nothing.
+    pub fn examine(&self) {
+        let (said, healthy) = doctor(&self.data_dir());
+        assert!(healthy, "{said}");
+    }
+}
+
+/// Runs `muster doctor` on a folder; what it said, and whether it found nothing.
+pub fn doctor(data_dir: &Path) -> (String, bool) {
+    let output = Command::new(env!("CARGO_BIN_EXE_muster"))
+        .args(["doctor", "--data"])
+        .arg(data_dir)
+        .output()
+        .expect("the muster program");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (said, output.status.success())
+}
+
+pub fn now_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
+}
+
+/// The query of a signed call.
+pub fn query(app: u32, key: &str, identifier: &str) -> String {
+    let usersig = muster::api::usersig::sign(key, app, identifier, now_secs(), 3600, None);
+    format!("sdkappid={app}&identifier={identifier}&usersig={usersig}&random=7&contenttype=json")
+}
+
+/// One keep-alive connection that signs its calls.
+pub struct Client {
+    address: SocketAddr,
+    query: String,
+    sender: Option<http1::SendRequest<Full<Bytes>>>,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr, app: u32, key: &str) -> Self {
+        Self { address, query: query(app, key, ADMIN), sender: None }
+    }
+
+    /// Sends a request as it is; status and body.
+    ///
+    /// # Errors
+    /// No whole answer came.
+    pub async fn raw(&mut self, method: &str, path: &str, body: impl Into<Bytes>) -> Result<(u16, Bytes), String> {
+        let mut sender = match self.sender.take() {
+            Some(sender) if !sender.is_closed() => sender,
+            _ => {
+                let stream = tokio::net::TcpStream::connect(self.address).await.map_err(|e| e.to_string())?;
+                let (sender, connection) =
+                    http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+                tokio::spawn(connection);
+                sender
+            }
+        };
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", self.address.to_string())
+            .header("content-type", "application/json")
+            .body(Full::new(body.into()))
+            .map_err(|e| e.to_string())?;
+        sender.ready().await.map_err(|e| e.to_string())?;
+        let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
+        self.sender = Some(sender);
+        Ok((status, body))
+    }
+
+    /// Calls a group command; the answer as JSON.
+    ///
+    /// # Errors
+    /// No whole answer came: the outcome is unknown.
+    pub async fn try_call(&mut self, command: &str, body: &Value) -> Result<Value, String> {
+        let path = format!("/v4/group_open_http_svc/{command}?{}", self.query);
+        let (status, answer) = self.raw("POST", &path, body.to_string()).await?;
+        assert_eq!(status, 200, "{command}: {}", String::from_utf8_lossy(&answer));
+        serde_json::from_slice(&answer).map_err(|e| e.to_string())
+    }
+
+    /// Calls a group command that gets an answer for certain.
+    pub async fn call(&mut self, command: &str, body: Value) -> Value {
+        self.try_call(command, &body).await.unwrap_or_else(|e| panic!("{command} {body}: no answer: {e}"))
+    }
+
+    /// Calls a group command and insists on OK.
+    pub async fn ok(&mut self, command: &str, body: Value) -> Value {
+        let answer = self.call(command, body.clone()).await;
+        assert_eq!(answer["ErrorCode"], 0, "{command} {body}: {answer}");
+        assert_eq!(answer["ActionStatus"], "OK", "{command} {body}: {answer}");
+        answer
+    }
+
+    /// Calls a group command and insists on a code; the whole answer.
+    pub async fn refused(&mut self, command: &str, body: Value, code: u32) -> Value {
+        let answer = self.call(command, body.clone()).await;
+        assert_eq!(answer["ErrorCode"], code, "{command} {body}: {answer}");
+        assert_eq!(answer["ActionStatus"], "FAIL", "{command} {body}: {answer}");
+        answer
+    }
+}
