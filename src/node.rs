@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
-use muster_cluster::{Cluster, ClusterOptions, DiskOptions, Health, OpenError};
+use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, OpenError};
 use rustc_hash::FxHashMap;
 
 use crate::actors::{self, AppLimits, HostOptions, Service, StartError};
 use crate::api;
 use crate::config::{self, Config, ConfigError};
 use crate::id::AppId;
+use crate::metrics;
 use crate::shard::Doctor;
 
 pub use crate::shard::Findings;
@@ -184,6 +185,10 @@ fn cluster_options(config: &Config) -> ClusterOptions {
             block_cache_bytes: storage.block_cache_bytes,
             memtable_bytes: storage.memtable_bytes,
             wal_bytes: storage.wal_bytes,
+            observer: DiskObserver {
+                flushed: |took| metrics::get().flush_seconds.record(took.as_secs_f64()),
+                failed: || metrics::get().disk_failures.increment(1),
+            },
         },
         heartbeat: HEARTBEAT,
         election_min: ELECTION_MIN,
@@ -200,6 +205,7 @@ fn host_options(config: &Config, shards: u16) -> HostOptions {
         active_bytes_max: actors.resident_bytes_max / usize::from(shards.max(1)),
         idle_timeout: Duration::from_millis(actors.idle_timeout_ms),
         index_wait: Duration::from_millis(config.api.index_wait_ms),
+        pending_per_group_max: actors.pending_per_group_max,
         ..HostOptions::default()
     }
 }

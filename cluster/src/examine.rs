@@ -2,12 +2,19 @@
 
 use std::path::Path;
 
-use crate::disk::{DiskOptions, Folder, Rocks, Storage};
+use crate::disk::{DiskObserver, DiskOptions, Folder, Rocks, Storage};
 use crate::handle::OpenError;
 
 /// Small: whoever examines a folder reads every row once.
-const OPTIONS: DiskOptions =
-    DiskOptions { flush: true, block_cache_bytes: 32 << 20, memtable_bytes: 32 << 20, wal_bytes: 256 << 20 };
+fn options() -> DiskOptions {
+    DiskOptions {
+        flush: true,
+        block_cache_bytes: 32 << 20,
+        memtable_bytes: 32 << 20,
+        wal_bytes: 256 << 20,
+        observer: DiskObserver::default(),
+    }
+}
 
 /// Calls `each` with every state row of a folder that no process uses; returns how many shards it holds.
 ///
@@ -18,7 +25,7 @@ const OPTIONS: DiskOptions =
 pub fn examine(data_dir: &Path, mut each: impl FnMut(&[u8], &[u8])) -> Result<u16, OpenError> {
     let folder = Folder::open_present(data_dir)?;
     let shards = folder.identity().shards;
-    let storage = Rocks::open(folder, &OPTIONS)?;
+    let storage = Rocks::open(folder, &options())?;
     let all = storage.snapshot().scan(&[], &[u8::MAX; 8], &mut |key, value| {
         each(key, value);
         true

@@ -14,7 +14,7 @@ pub mod slot;
 pub mod testing;
 
 pub use application::{Committed, Payload, Release, ShardMachine, Transaction};
-pub use disk::{Batch, Disk, DiskError, DiskOptions, Family, Health, Lookup, Row, Rows, View};
+pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health, Lookup, Row, Rows, View};
 pub use examine::examine;
 pub use handle::{BarrierError, Cluster, ClusterOptions, Leadership, OpenError, ProposeError, Proposed, ShardHandle};
 pub use process::disable_huge_pages;

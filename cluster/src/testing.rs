@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::{Committed, Release, ShardMachine, Transaction};
-use crate::disk::{Batch, Disk, DiskError, DiskOptions, Rows, Then};
+use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Rows, Then};
 use crate::handle::{Cluster, ClusterOptions, OpenError};
 
 pub use crate::disk::MemoryStore;
@@ -19,7 +19,13 @@ pub fn options(data_dir: impl Into<std::path::PathBuf>, shards: u16) -> ClusterO
     ClusterOptions {
         data_dir: data_dir.into(),
         shards,
-        disk: DiskOptions { flush: true, block_cache_bytes: 8 << 20, memtable_bytes: 64 << 20, wal_bytes: 64 << 20 },
+        disk: DiskOptions {
+            flush: true,
+            block_cache_bytes: 8 << 20,
+            memtable_bytes: 64 << 20,
+            wal_bytes: 64 << 20,
+            observer: DiskObserver::default(),
+        },
         heartbeat: Duration::from_millis(50),
         election_min: Duration::from_millis(200),
         election_max: Duration::from_millis(300),
@@ -59,7 +65,7 @@ impl Bench {
     /// # Panics
     /// The system gives no thread.
     pub fn new(store: &MemoryStore) -> Self {
-        let disk = Disk::start(Arc::new(store.clone()), true).expect("threads for the disk");
+        let disk = Disk::start(Arc::new(store.clone()), true, DiskObserver::default()).expect("threads for the disk");
         Self { rows: Rows::new(disk.clone()), disk }
     }
 

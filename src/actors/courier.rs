@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use muster_cluster::ShardId;
 use rustc_hash::FxHashMap;
 
+use crate::metrics;
 use crate::shard::{Effect, Job, OutboxHead, OutboxRow};
 
 /// Rows in one delivery.
@@ -52,6 +53,12 @@ impl Target {
     }
 }
 
+impl Drop for Target {
+    fn drop(&mut self) {
+        metrics::get().outbox_rows.decrement(self.rows.len() as f64);
+    }
+}
+
 /// Outgoing rows of one leadership.
 #[derive(Debug)]
 pub(super) struct Courier {
@@ -81,6 +88,7 @@ impl Courier {
             let last = target.rows.back().map_or(target.delivered, |r| r.seq);
             if row.seq > last {
                 target.rows.push_back(row);
+                metrics::get().outbox_rows.increment(1.0);
             }
         }
     }
@@ -125,6 +133,7 @@ impl Courier {
         target.sent = target.sent.max(through);
         while target.rows.front().is_some_and(|r| r.seq <= through) {
             target.rows.pop_front();
+            metrics::get().outbox_rows.decrement(1.0);
         }
     }
 

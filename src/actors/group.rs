@@ -21,8 +21,6 @@ use crate::id::{AccountId, Gno};
 use crate::shard::{EventForm, GroupEntry, Head, Item, NoticeForm, Version, slot_of};
 use crate::time::Stamp;
 
-/// Turns that one group's mailbox holds; beyond it commands are refused before any work.
-pub const GROUP_MAILBOX_MAX: usize = 1024;
 /// Rough bytes of an active group without members: what the activation budget counts.
 pub const ACTIVE_GROUP_BYTES: usize = 1600;
 
@@ -82,7 +80,20 @@ enum Learnt {
 }
 
 impl GroupActor {
-    pub(super) fn new(key: GroupKey, shared: Rc<Shared>, header: Option<Head>) -> Self {
+    /// Activates a group on the calling arbiter.
+    pub(super) fn start_here(
+        key: GroupKey,
+        shared: Rc<Shared>,
+        header: Option<Head>,
+        mailbox_max: usize,
+    ) -> actix::Addr<Self> {
+        Self::create(|ctx| {
+            ctx.set_mailbox_capacity(mailbox_max);
+            Self::new(key, shared, header)
+        })
+    }
+
+    fn new(key: GroupKey, shared: Rc<Shared>, header: Option<Head>) -> Self {
         let slot = slot_of(key.app, &key.id);
         let activation = shared.next_activation();
         Self {
@@ -437,10 +448,6 @@ fn operator(command: &Command) -> &Operator {
 
 impl Actor for GroupActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(GROUP_MAILBOX_MAX);
-    }
 
     /// What rested on an entry that failed is judged again by a fresh activation.
     fn stopped(&mut self, _ctx: &mut Self::Context) {

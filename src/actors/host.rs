@@ -30,6 +30,7 @@ use super::reservations::Reservations;
 use super::{ReadError, SubmitError};
 use crate::group::Limits;
 use crate::id::{AccountId, AppId};
+use crate::metrics;
 use crate::shard::{
     AppliedProposal, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer, recover, shard_of_account,
     shard_of_quota,
@@ -51,6 +52,8 @@ pub struct HostOptions {
     pub index_wait: Duration,
     /// Outbox rows that one target may owe; beyond it commands are refused before any work.
     pub outbox_rows_max: usize,
+    /// Turns that one group's mailbox holds; beyond it commands are refused before any work.
+    pub pending_per_group_max: usize,
 }
 
 impl Default for HostOptions {
@@ -62,6 +65,7 @@ impl Default for HostOptions {
             idle_timeout: Duration::from_secs(60),
             index_wait: Duration::from_millis(1000),
             outbox_rows_max: 10_000,
+            pending_per_group_max: 4096,
         }
     }
 }
@@ -138,6 +142,9 @@ impl Shared {
     }
 
     pub(super) fn push(&self, item: Vec<u8>, origin: Origin) {
+        if let Origin::Entry(_) = origin {
+            metrics::get().proposals.increment(1);
+        }
         self.proposer.borrow_mut().push(item, origin);
         if !self.flushing.replace(true) {
             self.host.do_send(Flush);
@@ -175,6 +182,20 @@ struct Active {
     group: Addr<GroupActor>,
     busy: BusyCount,
     last_used: Instant,
+}
+
+impl Active {
+    fn new(group: Addr<GroupActor>) -> Self {
+        metrics::get().activations.increment(1);
+        metrics::get().groups_active.increment(1.0);
+        Self { group, busy: BusyCount::default(), last_used: Instant::now() }
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        metrics::get().groups_active.decrement(1.0);
+    }
 }
 
 /// What a leading host holds.
@@ -334,9 +355,10 @@ impl ShardHost {
     }
 
     fn activate(&mut self, key: GroupKey, header: Option<Head>, turns: Vec<Turn>) {
+        let mailbox_max = self.options.pending_per_group_max;
         let Some(leading) = self.leading.as_mut() else { return };
-        let group = GroupActor::new(key.clone(), leading.shared.clone(), header).start();
-        let active = Active { group, busy: BusyCount::default(), last_used: Instant::now() };
+        let group = GroupActor::start_here(key.clone(), leading.shared.clone(), header, mailbox_max);
+        let active = Active::new(group);
         for turn in turns {
             send_turn(&active, turn, &leading.shared, &key);
         }
@@ -474,6 +496,7 @@ impl ShardHost {
             let at = self.orphans.iter().position(|o| o.term == term && o.seq == proposal.seq)?;
             Some(self.orphans.swap_remove(at))
         });
+        metrics::get().entries_applied.increment(1);
         let mut entries = Vec::new();
         for (origin, outcome) in in_flight.into_iter().flat_map(|f| f.origins).zip(&proposal.outcomes) {
             match (origin, outcome) {
@@ -482,6 +505,7 @@ impl ShardHost {
                     entries.push(*entry);
                 }
                 (origin @ Origin::Entry(_), Outcome::Conflict) => {
+                    metrics::get().conflicts.increment(1);
                     tracing::warn!(shard = self.shard.0, "an entry was decided on a state that is no more");
                     self.fail(origin, SubmitError::Unavailable { what: "the group changed hands" });
                 }
@@ -583,6 +607,7 @@ impl ShardHost {
         let Some(leading) = self.leading.as_mut() else { return };
         let now = Instant::now();
         let idle = self.options.idle_timeout;
+        let before = leading.groups.len();
         leading.groups.retain(|_, active| !active.busy.is_zero() || now.duration_since(active.last_used) < idle);
         let active_max = (self.options.active_bytes_max / ACTIVE_GROUP_BYTES).max(1);
         if leading.groups.len() > active_max {
@@ -598,6 +623,7 @@ impl ShardHost {
                 leading.groups.remove(&key);
             }
         }
+        metrics::get().passivations.increment((before - leading.groups.len()) as u64);
         leading.reservations.expire(now);
         leading.courier.repeat_lost(now);
         for (target, through) in leading.courier.unacknowledged() {

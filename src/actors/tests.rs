@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use muster_cluster::{Cluster, ClusterOptions, DiskOptions};
+use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions};
 
 use super::*;
 use crate::group::{
@@ -66,7 +66,13 @@ async fn start_in(folder: &std::path::Path, limits: Limits) -> (Cluster, Service
     let cluster = Cluster::open(ClusterOptions {
         data_dir: folder.to_owned(),
         shards: 4,
-        disk: DiskOptions { flush: false, block_cache_bytes: 8 << 20, memtable_bytes: 8 << 20, wal_bytes: 64 << 20 },
+        disk: DiskOptions {
+            flush: false,
+            block_cache_bytes: 8 << 20,
+            memtable_bytes: 8 << 20,
+            wal_bytes: 64 << 20,
+            observer: DiskObserver::default(),
+        },
         heartbeat: Duration::from_millis(150),
         election_min: Duration::from_millis(600),
         election_max: Duration::from_millis(1000),

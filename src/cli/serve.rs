@@ -33,7 +33,7 @@ async fn run(config: &Config) -> Result<(), NodeError> {
     let node = start(config).await?;
     println!("muster listens on http://{}", node.address());
     let _ = std::io::stdout().flush();
-    tracing::info!(address = %node.address(), "serving");
+    tracing::info!(node = config.node.name, address = %node.address(), "serving");
 
     tokio::select! {
         name = stop_signal() => {

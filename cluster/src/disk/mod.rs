@@ -74,6 +74,23 @@ pub struct DiskOptions {
     pub memtable_bytes: usize,
     /// The write-ahead log beyond this is cut by writing the oldest memtables out.
     pub wal_bytes: u64,
+    pub observer: DiskObserver,
+}
+
+/// Who is told how the disk does; called on the disk's own threads, so it must not wait.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskObserver {
+    /// A flush took so long.
+    pub flushed: fn(std::time::Duration),
+    /// The disk has failed for good.
+    pub failed: fn(),
+}
+
+impl Default for DiskObserver {
+    /// Nobody.
+    fn default() -> Self {
+        Self { flushed: |_| {}, failed: || {} }
+    }
 }
 
 /// The database of a node. Cheap to clone; it is closed when the last handle is gone.
@@ -90,8 +107,8 @@ struct Inner {
 }
 
 impl Disk {
-    pub(crate) fn start(storage: Arc<dyn Storage>, flush: bool) -> std::io::Result<Self> {
-        let vitals = Arc::new(Vitals::new());
+    pub(crate) fn start(storage: Arc<dyn Storage>, flush: bool, observer: DiskObserver) -> std::io::Result<Self> {
+        let vitals = Arc::new(Vitals::new(observer));
         let (queue, threads) = writer::start(storage.clone(), vitals.clone(), flush)?;
         Ok(Self { inner: Arc::new(Inner { storage, vitals, queue, threads: Mutex::new(threads) }) })
     }

@@ -8,7 +8,7 @@ use super::rows::Writes;
 use super::*;
 
 fn disk(store: &MemoryStore) -> Disk {
-    Disk::start(Arc::new(store.clone()), true).expect("threads")
+    Disk::start(Arc::new(store.clone()), true, DiskObserver::default()).expect("threads")
 }
 
 fn writes(rows: &[(&'static str, Option<&'static str>)]) -> Writes {

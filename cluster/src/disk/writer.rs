@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::storage::Storage;
-use super::{Batch, DiskError, Health};
+use super::{Batch, DiskError, DiskObserver, Health};
 
 /// Batches waiting to be written. The shards' own limits (a few entries in flight each) keep it far from
 /// full; when it is, those who submit wait.
@@ -57,15 +57,17 @@ pub(crate) struct Vitals {
     /// When the write and the flush under way began, in milliseconds from `began` and one; 0: none is.
     writing_since: AtomicU64,
     flushing_since: AtomicU64,
+    observer: DiskObserver,
 }
 
 impl Vitals {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(observer: DiskObserver) -> Self {
         Self {
             began: Instant::now(),
             failed: Mutex::new(None),
             writing_since: AtomicU64::new(0),
             flushing_since: AtomicU64::new(0),
+            observer,
         }
     }
 
@@ -75,6 +77,7 @@ impl Vitals {
         if failed.is_none() {
             tracing::error!(%error, "the disk has failed, nothing is written any more");
             *failed = Some(error.clone());
+            (self.observer.failed)();
         }
     }
 
@@ -192,7 +195,9 @@ fn flush_loop(storage: &dyn Storage, vitals: &Vitals, flush: bool, written: &syn
     while let Ok(first) = written.recv() {
         let mut waiting = vec![first];
         waiting.extend(written.try_iter());
+        let began = Instant::now();
         let result = vitals.run(&vitals.flushing_since, || if flush { storage.flush() } else { Ok(()) });
+        (vitals.observer.flushed)(began.elapsed());
         for completion in waiting {
             completion(result.clone());
         }
