@@ -74,8 +74,17 @@ impl Default for HostOptions {
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// A pause between two steps of a disband, so that it yields to commands.
 const JOB_PAUSE: Duration = Duration::from_millis(1);
+/// An account is far from its limit only if so many groups are missing; with smaller limits the holder is always asked.
+const FAR_GROUPS_MIN: u64 = 1000;
 /// Proposals between a host and its log: more than may be in flight never wait here.
 const PROPOSE_CHANNEL: usize = 4;
+
+const NO_HOLDER: SubmitError = SubmitError::Unavailable { what: "the holder of a limit has no leader" };
+
+fn count_unreadable(error: &DiskError) -> SubmitError {
+    tracing::error!(%error, "a count cannot be read");
+    SubmitError::Unavailable { what: "a limit's rows cannot be read" }
+}
 
 /// Which shards of this node serve, by shard.
 ///
@@ -409,17 +418,19 @@ impl ShardHost {
         }));
     }
 
-    /// The named accounts that are not far below `limits.groups_per_user`.
+    /// The named accounts that are not far below `limits.groups_per_user`: their holders are asked. Others may be
+    /// behind in their rows by what is on its way, never by as much as the margin.
     fn near_limit(&self, app: AppId, accounts: &[AccountId], limits: &Limits) -> Result<Vec<AccountId>, DiskError> {
         let mut near = Vec::new();
         if limits.groups_per_user == 0 {
             return Ok(near);
         }
+        let margin = (limits.groups_per_user / 2).max(FAR_GROUPS_MIN);
         for account in accounts {
             let Some(peer) = self.peer(self.shard_of_account(app, account)) else { continue };
             let far = match peer.lookups.joined_count_now(app, account)? {
-                Lookup::Found(joined_count) => joined_count < limits.groups_per_user / 2,
-                Lookup::Absent => limits.groups_per_user > 1,
+                Lookup::Found(joined_count) => joined_count.saturating_add(margin) < limits.groups_per_user,
+                Lookup::Absent => margin < limits.groups_per_user,
                 Lookup::Cold => false,
             };
             if !far {
@@ -427,6 +438,18 @@ impl ShardHost {
             }
         }
         Ok(near)
+    }
+
+    /// Holds what there is room for now.
+    fn grant(&mut self, reserve: Reserve) {
+        let granted = match self.leading.as_mut() {
+            Some(leading) => match leading.reservations.room(&leading.shared.lookups, &reserve) {
+                Ok(room) => Ok(leading.reservations.hold(reserve.app, room, Instant::now())),
+                Err(error) => Err(count_unreadable(&error)),
+            },
+            None => Err(NO_HOLDER),
+        };
+        let _ = reserve.reply.send(granted);
     }
 
     fn ask(
@@ -526,11 +549,8 @@ impl ShardHost {
             entries.into_iter().for_each(answer);
             return;
         };
-        for (app, account) in &proposal.counted {
-            leading.reservations.settle_account(*app, account);
-        }
-        for (app, day, delta) in &proposal.quotas {
-            leading.reservations.settle_quota(*app, *day, *delta);
+        for count in &proposal.counts {
+            leading.reservations.settle(count);
         }
         for job in &proposal.jobs {
             self.disbanding.begin(self.shard, *job);
@@ -959,19 +979,28 @@ impl Handler<SettleInbox> for ShardHost {
 impl Handler<Reserve> for ShardHost {
     type Result = ();
 
-    fn handle(&mut self, reserve: Reserve, _ctx: &mut Self::Context) {
-        let Reserve { app, limits, accounts, quota_day, reply } = reserve;
+    /// What is full may have become less so by messages that were received and are not applied: their senders were
+    /// answered and rely on them. So a limit refuses only after they are.
+    fn handle(&mut self, reserve: Reserve, ctx: &mut Self::Context) {
         let Some(leading) = self.leading.as_mut() else {
-            let _ = reply.send(Err(SubmitError::Unavailable { what: "the holder of a limit has no leader" }));
+            let _ = reserve.reply.send(Err(NO_HOLDER));
             return;
         };
-        let granted =
-            leading.reservations.grant(&leading.shared.lookups, app, &limits, accounts, quota_day, Instant::now());
-        let granted = granted.map_err(|error| {
-            tracing::error!(%error, "a count cannot be read");
-            SubmitError::Unavailable { what: "a limit's rows cannot be read" }
-        });
-        let _ = reply.send(granted);
+        match leading.reservations.room(&leading.shared.lookups, &reserve) {
+            Ok(room) if room.is_enough() => {
+                let grant = leading.reservations.hold(reserve.app, room, Instant::now());
+                let _ = reserve.reply.send(Ok(grant));
+            }
+            Ok(_) => {
+                let (reply, applied) = tokio::sync::oneshot::channel();
+                leading.inbox.wait(reply);
+                // However the wait ended: without a leadership the answer is that there is no holder.
+                ctx.spawn(applied.into_actor(self).map(|_, host, _| host.grant(reserve)));
+            }
+            Err(error) => {
+                let _ = reserve.reply.send(Err(count_unreadable(&error)));
+            }
+        }
     }
 }
 

@@ -1,24 +1,30 @@
 //! Limits that span shards, held by the leader of the shard where the count is.
 //!
 //! A place is held from the moment it is asked for until its settling message changes the count, it is given back,
-//! or [`HELD_FOR`] has passed. The answer rests on committed count + places held, so concurrent callers cannot
-//! both have the last one.
+//! or [`HELD_FOR`] has passed. The answer rests on the count + places held, so concurrent callers cannot both have
+//! the last one. The count is the one that the host has been told of, not the row's: rows may be ahead of what the
+//! host knows, and a place would be counted twice until the host hears that it is settled.
 
 use std::time::{Duration, Instant};
 
 use muster_cluster::DiskError;
 use rustc_hash::FxHashMap;
 
-use super::message::{Cancel, Grant};
-use crate::group::Limits;
+use super::message::{Cancel, Grant, Reserve};
 use crate::id::{AccountId, AppId};
-use crate::shard::Lookups;
+use crate::shard::{Count, Lookups};
 
 /// A place that is neither settled nor given back by then is free again.
 const HELD_FOR: Duration = Duration::from_secs(10);
 
-/// Places held of one limit: when each falls back.
-type Held = Vec<Instant>;
+/// One limit of which places are held.
+#[derive(Debug)]
+struct Held {
+    /// Without the places.
+    count: i64,
+    /// When each falls back; never empty.
+    places: Vec<Instant>,
+}
 
 /// Places held in one leadership.
 #[derive(Debug, Default)]
@@ -27,63 +33,79 @@ pub(super) struct Reservations {
     quotas: FxHashMap<(AppId, i32), Held>,
 }
 
+/// How much room there is for what was asked for.
+#[derive(Debug)]
+pub(super) struct Room {
+    accounts: Vec<(AccountId, Place)>,
+    quota: Option<(i32, Place)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    count: i64,
+    is_free: bool,
+}
+
+impl Room {
+    /// Whether there is a place of everything.
+    pub fn is_enough(&self) -> bool {
+        self.accounts.iter().all(|(_, place)| place.is_free) && self.quota.is_none_or(|(_, place)| place.is_free)
+    }
+}
+
 impl Reservations {
-    /// Holds what there is room for.
+    /// Looks what there is room for; holds nothing.
     ///
     /// # Errors
-    /// A count that cannot be read: nothing is held.
-    pub fn grant(
-        &mut self,
-        lookups: &Lookups,
-        app: AppId,
-        limits: &Limits,
-        accounts: Vec<AccountId>,
-        quota_day: Option<i32>,
-        now: Instant,
-    ) -> Result<Grant, DiskError> {
-        let mut grant = Grant::default();
-        let mut counts = Vec::with_capacity(accounts.len());
-        for account in accounts {
-            let joined_count = lookups.joined_count(app, &account)?;
-            counts.push((account, joined_count));
+    /// A count that cannot be read.
+    pub fn room(&self, lookups: &Lookups, reserve: &Reserve) -> Result<Room, DiskError> {
+        let (app, limits) = (reserve.app, &reserve.limits);
+        let mut accounts = Vec::with_capacity(reserve.accounts.len());
+        for account in &reserve.accounts {
+            let limit = if limits.groups_per_user == 0 { u64::MAX } else { limits.groups_per_user };
+            let row = || lookups.joined_count(app, account).map(signed);
+            accounts.push((account.clone(), place(&self.accounts, &(app, account.clone()), signed(limit), row)?));
         }
-        let net = match quota_day {
-            Some(day) => lookups.net_groups(app, day)?,
-            None => 0,
+        let quota = match reserve.quota_day {
+            Some(day) => {
+                let limit = signed(limits.daily_net_groups);
+                Some((day, place(&self.quotas, &(app, day), limit, || lookups.net_groups(app, day))?))
+            }
+            None => None,
         };
-        for (account, joined_count) in counts {
-            let held = self.accounts.entry((app, account.clone())).or_default();
-            if limits.groups_per_user > 0 && joined_count + held.len() as u64 >= limits.groups_per_user {
-                grant.full.push(account);
-            } else {
-                held.push(now + HELD_FOR);
+        Ok(Room { accounts, quota })
+    }
+
+    /// Holds what is free.
+    pub fn hold(&mut self, app: AppId, room: Room, now: Instant) -> Grant {
+        let mut grant = Grant::default();
+        let until = now + HELD_FOR;
+        for (account, place) in room.accounts {
+            if place.is_free {
+                hold(&mut self.accounts, (app, account.clone()), place, until);
                 grant.held.push(account);
-            }
-        }
-        if let Some(day) = quota_day {
-            let held = self.quotas.entry((app, day)).or_default();
-            let limit = i64::try_from(limits.daily_net_groups).unwrap_or(i64::MAX);
-            if net.saturating_add(held.len() as i64) >= limit {
-                grant.quota_spent = true;
             } else {
-                held.push(now + HELD_FOR);
-                grant.quota_held = true;
+                grant.full.push(account);
             }
         }
-        Ok(grant)
-    }
-
-    /// An account's count has changed: the place is counted now.
-    pub fn settle_account(&mut self, app: AppId, account: &AccountId) {
-        if !self.accounts.is_empty() {
-            release(&mut self.accounts, &(app, account.clone()));
+        if let Some((day, place)) = room.quota {
+            if place.is_free {
+                hold(&mut self.quotas, (app, day), place, until);
+            }
+            (grant.quota_held, grant.quota_spent) = (place.is_free, !place.is_free);
         }
+        grant
     }
 
-    /// A day's count has changed; only a new group had a place.
-    pub fn settle_quota(&mut self, app: AppId, day: i32, delta: i64) {
-        for _ in 0..delta {
-            release(&mut self.quotas, &(app, day));
+    /// A count has changed; what was added had a place, which is counted now.
+    pub fn settle(&mut self, count: &Count) {
+        match count {
+            Count::Groups { app, account, count, has_joined } => {
+                if !self.accounts.is_empty() {
+                    settle(&mut self.accounts, &(*app, account.clone()), signed(*count), i64::from(*has_joined));
+                }
+            }
+            Count::Net { app, day, net, delta } => settle(&mut self.quotas, &(*app, *day), *net, *delta),
         }
     }
 
@@ -97,22 +119,131 @@ impl Reservations {
     }
 
     pub fn expire(&mut self, now: Instant) {
-        self.accounts.retain(|_, held| {
-            held.retain(|until| *until > now);
-            !held.is_empty()
-        });
-        self.quotas.retain(|_, held| {
-            held.retain(|until| *until > now);
-            !held.is_empty()
-        });
+        let is_held = |held: &mut Held| {
+            held.places.retain(|until| *until > now);
+            !held.places.is_empty()
+        };
+        self.accounts.retain(|_, held| is_held(held));
+        self.quotas.retain(|_, held| is_held(held));
     }
 }
 
-fn release<K: std::hash::Hash + Eq>(places: &mut FxHashMap<K, Held>, key: &K) {
-    if let Some(held) = places.get_mut(key) {
-        held.pop();
-        if held.is_empty() {
-            places.remove(key);
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// With no place held the row is as good as what the host knows: nothing can be counted twice.
+fn place<K: std::hash::Hash + Eq>(
+    limits: &FxHashMap<K, Held>,
+    key: &K,
+    limit: i64,
+    row: impl FnOnce() -> Result<i64, DiskError>,
+) -> Result<Place, DiskError> {
+    let (count, places) = match limits.get(key) {
+        Some(held) => (held.count, held.places.len()),
+        None => (row()?, 0),
+    };
+    Ok(Place { count, is_free: count.saturating_add(places as i64) < limit })
+}
+
+fn hold<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: K, place: Place, until: Instant) {
+    limits.entry(key).or_insert(Held { count: place.count, places: Vec::new() }).places.push(until);
+}
+
+fn settle<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: &K, count: i64, added: i64) {
+    if let Some(held) = limits.get_mut(key) {
+        held.count = count;
+    }
+    for _ in 0..added {
+        release(limits, key);
+    }
+}
+
+fn release<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: &K) {
+    if let Some(held) = limits.get_mut(key) {
+        held.places.pop();
+        if held.places.is_empty() {
+            limits.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: AppId = AppId(1);
+    const DAY: i32 = 20_000;
+
+    /// Asks for one of a day's new groups where the limit is 2; whether it was to be had.
+    fn take(held: &mut Reservations, row: i64, now: Instant) -> bool {
+        let place = place(&held.quotas, &(APP, DAY), 2, || Ok(row)).expect("a count");
+        let room = Room { accounts: Vec::new(), quota: Some((DAY, place)) };
+        assert_eq!(room.is_enough(), place.is_free);
+        let grant = held.hold(APP, room, now);
+        assert_eq!(grant.quota_spent, !grant.quota_held);
+        grant.quota_held
+    }
+
+    fn net(net: i64, delta: i64) -> Count {
+        Count::Net { app: APP, day: DAY, net, delta }
+    }
+
+    #[test]
+    fn a_place_is_held_until_it_is_counted_and_never_counted_twice() {
+        let (mut held, now) = (Reservations::default(), Instant::now());
+        assert!(take(&mut held, 0, now));
+        // The row has the first group already, and the host has not heard of it: one place is left all the same.
+        assert!(take(&mut held, 1, now));
+        assert!(!take(&mut held, 1, now));
+        held.settle(&net(1, 1));
+        assert!(!take(&mut held, 1, now));
+        held.settle(&net(2, 1));
+        assert!(!take(&mut held, 2, now));
+        held.settle(&net(1, -1));
+        assert!(take(&mut held, 1, now));
+    }
+
+    #[test]
+    fn what_ends_makes_room_and_takes_no_place_from_others() {
+        let (mut held, now) = (Reservations::default(), Instant::now());
+        assert!(take(&mut held, 1, now));
+        held.settle(&net(0, -1));
+        assert!(take(&mut held, 0, now));
+        assert!(!take(&mut held, 0, now));
+    }
+
+    #[test]
+    fn places_are_given_back_and_fall_back() {
+        let (mut held, now) = (Reservations::default(), Instant::now());
+        assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
+        held.cancel(Cancel { app: APP, accounts: Vec::new(), quota_day: Some(DAY) });
+        assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
+        held.expire(now + HELD_FOR);
+        assert!(take(&mut held, 1, now));
+    }
+
+    #[test]
+    fn accounts_have_places_of_their_own() {
+        let (mut held, now) = (Reservations::default(), Instant::now());
+        let ann = AccountId::parse("ann").expect("a name");
+        let bob = AccountId::parse("bob").expect("a name");
+        let mut take = |account: &AccountId, count: &Count| {
+            held.settle(count);
+            let place = place(&held.accounts, &(APP, account.clone()), 1, || Ok(0)).expect("a count");
+            let room = Room { accounts: vec![(account.clone(), place)], quota: None };
+            held.hold(APP, room, now).full.is_empty()
+        };
+        let groups = |account: &AccountId, count, has_joined| Count::Groups {
+            app: APP,
+            account: account.clone(),
+            count,
+            has_joined,
+        };
+        assert!(take(&ann, &groups(&bob, 5, true)));
+        assert!(take(&bob, &groups(&bob, 0, false)));
+        assert!(!take(&ann, &groups(&bob, 0, false)));
+        // Leaving another group gives back no place that is held for a join.
+        assert!(!take(&ann, &groups(&ann, 0, false)));
     }
 }

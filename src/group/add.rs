@@ -42,7 +42,9 @@ pub(super) fn decide(group: Option<&Group>, add: &Add, context: &Context<'_>) ->
     if !accounts.is_empty() {
         decision.notices = notices(group, add, &accounts);
         let member = |account| AddedMember { account, role: Role::Member, custom: Vec::new() };
-        let members = accounts.into_iter().map(member).collect();
+        let mut members: Vec<AddedMember> = accounts.into_iter().map(member).collect();
+        // Who joins in one moment is listed by name: docs/spec/rest-api.md 4.4.
+        members.sort_unstable_by(|a, b| a.account.cmp(&b.account));
         decision.events.push(Event::MembersAdded { members, at: context.at });
     }
     Ok(decision)
@@ -96,6 +98,15 @@ mod tests {
         assert_eq!((facts.member_count, facts.next_join_seq, facts.next_msg_seq), (4, 4, 2));
         assert_eq!((facts.last_info, facts.info_seq), (NOW, 1));
         assert_eq!(group.member(&account("eve")).map(|member| (member.role, member.join_seq)), Some((Role::Member, 3)));
+    }
+
+    #[test]
+    fn those_who_join_at_once_join_by_name() {
+        given(a_group(Kind::Public)).asked(add(&["eve", "bob", "dan"])).decides(
+            [added(&[("bob", Role::Member), ("dan", Role::Member), ("eve", Role::Member)])],
+            [report(&["eve", "bob", "dan"], "root", Report::Invited), invited_tip(&["eve", "bob", "dan"], "root", 3)],
+            Answer::Added(vec![Added, Added, Added]),
+        );
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn check_values(create: &Create, limits: &Limits) -> Result<(), Refusal> {
     custom::check_count(&[], &custom::changes(&[], &create.custom), limits.group_custom_keys, "AppDefinedData")
 }
 
-/// The members a group begins with: its owner, then the listed ones, each once and the first mention counts.
+/// The members a group begins with, by name: its owner and the listed ones, each once and the first mention counts.
 fn roster(create: &Create, owner: Option<&AccountId>, limits: &Limits) -> Result<Vec<AddedMember>, Refusal> {
     // The owner of a live room is recorded and has to enter like anybody: docs/spec/group-types.md 4.
     if !create.kind.stores_members() {
@@ -112,6 +112,8 @@ fn roster(create: &Create, owner: Option<&AccountId>, limits: &Limits) -> Result
             members.push(AddedMember { account: member.account.clone(), role: member.role, custom });
         }
     }
+    // Who joins in one moment is listed by name: docs/spec/rest-api.md 4.4.
+    members.sort_unstable_by(|a, b| a.account.cmp(&b.account));
     for member in &members {
         custom::check_count(&[], &member.custom, limits.member_custom_keys, "AppMemberDefinedData")?;
     }

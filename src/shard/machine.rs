@@ -11,7 +11,7 @@ use muster_cluster::{Committed, DiskError, Payload, Release, ShardId, ShardMachi
 use super::codes::{Head, apply_join_byte, invite_join_byte, kind_byte, member_of};
 use super::entry::{Delivery, Effect, GroupEntry, Item, Proposal};
 use super::lookup::slot_of;
-use super::rows::{Writer, change_texts};
+use super::rows::{Count, Writer, change_texts};
 use crate::group::{self, Event, Group, Kind, Notice, ProfileChange, Report, Tip};
 use crate::id::{AccountId, AppId, Gno, GroupId};
 use crate::store::{
@@ -56,10 +56,8 @@ pub struct AppliedProposal {
     pub jobs: Vec<Job>,
     /// Jobs whose last members have been told by this proposal.
     pub jobs_done: Vec<Job>,
-    /// Accounts whose joined count this proposal changed here.
-    pub counted: Vec<(AppId, AccountId)>,
-    /// Quotas that this proposal changed here.
-    pub quotas: Vec<(AppId, i32, i64)>,
+    /// Counts that this proposal changed here, one by one.
+    pub counts: Vec<Count>,
     /// Source and sequence of deliveries that are applied now.
     pub deliveries: Vec<(ShardId, u64)>,
 }
@@ -156,8 +154,7 @@ impl Turn<'_, '_> {
             outbox: Vec::new(),
             jobs: Vec::new(),
             jobs_done: Vec::new(),
-            counted: Vec::new(),
-            quotas: Vec::new(),
+            counts: Vec::new(),
             deliveries: Vec::new(),
         };
         if proposal.term != committed.term {
@@ -205,14 +202,7 @@ impl Turn<'_, '_> {
     }
 
     fn fold(&mut self, effect: &Effect, applied: &mut AppliedProposal) -> Result<(), DiskError> {
-        self.writer.fold(effect)?;
-        match effect {
-            Effect::Joined { app, account, .. } | Effect::Left { app, account, .. } => {
-                applied.counted.push((AppId(*app), account.0.clone()));
-            }
-            Effect::Quota { app, day, delta } => applied.quotas.push((AppId(*app), *day, *delta)),
-            Effect::Told { .. } => {}
-        }
+        applied.counts.extend(self.writer.fold(effect)?);
         Ok(())
     }
 

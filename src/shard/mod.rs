@@ -21,6 +21,7 @@ pub use lookup::{Lookups, shard_of_account, shard_of_quota, slot_of, slot_of_acc
 pub use machine::{Applied, AppliedProposal, DISBAND_CHUNK, Job, Machine, OutboxRow, Outcome};
 pub use proposer::{InFlight, PROPOSAL_BYTES_MAX, PROPOSAL_ITEMS_MAX, Proposer};
 pub use recover::{Recovery, recover};
+pub use rows::Count;
 pub use view::{
     GroupView, JoinedGroup, JoinedList, JoinedQuery, MemberPage, MemberQuery, MemberView, MsgFlag, PageStart,
 };

@@ -21,6 +21,15 @@ use crate::time::Stamp;
 /// Reports kept per account; the newest are kept. Source: docs/spec/events.md 5.1.
 pub const FEED_ROWS_MAX: u64 = 2000;
 
+/// A count that a limit judges by, as an effect left it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Count {
+    /// Groups that an account is in.
+    Groups { app: AppId, account: AccountId, count: u64, has_joined: bool },
+    /// Groups made that day less groups disbanded.
+    Net { app: AppId, day: i32, net: i64, delta: i64 },
+}
+
 /// Rows of one shard during one apply.
 pub(super) struct Writer<'a, 'tx> {
     pub tx: &'a mut Transaction<'tx>,
@@ -184,8 +193,8 @@ impl<'a, 'tx> Writer<'a, 'tx> {
         Ok((key, header))
     }
 
-    /// Folds an effect on what this shard holds.
-    pub fn fold(&mut self, effect: &Effect) -> Result<(), DiskError> {
+    /// Folds an effect on what this shard holds; the count that it changed, if any.
+    pub fn fold(&mut self, effect: &Effect) -> Result<Option<Count>, DiskError> {
         match effect {
             Effect::Joined { app, account, slot, gno, row, report } => {
                 let app = AppId(*app);
@@ -194,6 +203,8 @@ impl<'a, 'tx> Writer<'a, 'tx> {
                 header.joined_count += 1;
                 self.append_report(app, &account.0, &mut header, report.as_ref());
                 self.accounts.insert(key, header);
+                let (account, count) = (account.0.clone(), header.joined_count);
+                Ok(Some(Count::Groups { app, account, count, has_joined: true }))
             }
             Effect::Left { app, account, slot, gno, report } => {
                 let app = AppId(*app);
@@ -205,20 +216,23 @@ impl<'a, 'tx> Writer<'a, 'tx> {
                 header.joined_count = joined_count;
                 self.append_report(app, &account.0, &mut header, report.as_ref());
                 self.accounts.insert(key, header);
+                Ok(Some(Count::Groups { app, account: account.0.clone(), count: joined_count, has_joined: false }))
             }
             Effect::Quota { app, day, delta } => {
-                let key = self.keys.quota(AppId(*app), *day);
+                let (app, day, delta) = (AppId(*app), *day, *delta);
+                let key = self.keys.quota(app, day);
                 let net = self.tx.read(&key, decode::<i64>)?.unwrap_or(0) + delta;
                 self.tx.put(key, encode(&net));
+                Ok(Some(Count::Net { app, day, net, delta }))
             }
             Effect::Told { app, account, report } => {
                 let app = AppId(*app);
                 let (key, mut header) = self.account(app, &account.0)?;
                 self.append_report(app, &account.0, &mut header, Some(report));
                 self.accounts.insert(key, header);
+                Ok(None)
             }
         }
-        Ok(())
     }
 
     fn put_joined(&mut self, app: AppId, account: &AccountId, slot: Slot, gno: Gno, row: &JoinedRow) {

@@ -371,7 +371,7 @@ fn a_delivery_with_a_gap_is_not_folded() {
     let committed = side.commit(TERM, &[Item::Inbox(Delivery { source: 0, rows: vec![(2, effects.to_vec())] })]);
     let applied = side.apply(&[committed]);
     assert_eq!(applied[0].deliveries, [(ShardId(0), 0)]);
-    assert!(applied[0].quotas.is_empty());
+    assert!(applied[0].counts.is_empty());
 }
 
 #[test]
