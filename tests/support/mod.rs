@@ -178,7 +178,7 @@ pub fn now_secs() -> u64 {
 
 /// The query of a signed call.
 pub fn query(app: u32, key: &str, identifier: &str) -> String {
-    let usersig = muster::api::usersig::sign(key, app, identifier, now_secs(), 3600, None);
+    let usersig = muster::api::auth::sign(key, app, identifier, now_secs(), 3600, None);
     format!("sdkappid={app}&identifier={identifier}&usersig={usersig}&random=7&contenttype=json")
 }
 
@@ -203,8 +203,7 @@ impl Client {
             Some(sender) if !sender.is_closed() => sender,
             _ => {
                 let stream = tokio::net::TcpStream::connect(self.address).await.map_err(|e| e.to_string())?;
-                let (sender, connection) =
-                    http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+                let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
                 tokio::spawn(connection);
                 sender
             }
