@@ -10,6 +10,7 @@ mod memory;
 mod rocks;
 mod rows;
 mod storage;
+mod table_file;
 mod writer;
 
 use std::sync::Arc;
