@@ -31,23 +31,35 @@ pub fn serve(config: &Config) -> Result<(), NodeError> {
 
 async fn run(config: &Config) -> Result<(), NodeError> {
     let node = start(config).await?;
-    println!("muster listens on http://{}", node.address());
-    let _ = std::io::stdout().flush();
-    tracing::info!(node = config.node.name, address = %node.address(), "serving");
+    // One for both waits: a node that waits for its disk can be told to stop, too.
+    let mut told_to_stop = std::pin::pin!(stop_signal());
+    announce(&node, &config.node.name);
 
-    tokio::select! {
-        name = stop_signal() => {
+    let reason = tokio::select! {
+        name = &mut told_to_stop => {
             tracing::info!(signal = name, "stopping");
             node.stop().await;
             tracing::info!("stopped");
+            return Ok(());
+        }
+        reason = node.storage_failed() => reason,
+    };
+    tracing::error!(%reason, "storage failed: nothing is acknowledged until the disk takes writes again");
+    tokio::select! {
+        name = &mut told_to_stop => {
+            tracing::info!(signal = name, "stopping, though the disk takes no writes");
+            leave(node).await;
             Ok(())
         }
-        reason = node.storage_failed() => {
-            tracing::error!(%reason, "storage failed: nothing is acknowledged until the disk takes writes again");
-            until_disk_takes_writes(&config.node.data_dir).await;
-            Err(restart(node).await)
-        }
+        () = until_disk_takes_writes(&config.node.data_dir) => Err(restart(node).await),
     }
+}
+
+/// Says where the node listens. Nobody may be listening to that, and the node runs all the same.
+fn announce(node: &Node, name: &str) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "muster listens on http://{}", node.address()).and_then(|()| out.flush());
+    tracing::info!(node = name, address = %node.address(), "serving");
 }
 
 async fn start(config: &Config) -> Result<Node, NodeError> {
@@ -65,7 +77,7 @@ async fn start(config: &Config) -> Result<Node, NodeError> {
     Node::start(config).await
 }
 
-/// Returns when a probe file of [`PROBE_BYTES`] was written and flushed, or when told to stop.
+/// Returns when a probe file of [`PROBE_BYTES`] was written and flushed.
 async fn until_disk_takes_writes(data_dir: &Path) {
     let path: PathBuf = data_dir.join(PROBE_FILE);
     loop {
@@ -89,9 +101,7 @@ async fn until_disk_takes_writes(data_dir: &Path) {
 /// the database's memory is kept. Returns only if that fails.
 async fn restart(node: Node) -> NodeError {
     tracing::info!("the disk takes writes again: restarting");
-    if tokio::time::timeout(LEAVE_TIMEOUT, node.stop()).await.is_err() {
-        tracing::warn!("what was under way did not end in time");
-    }
+    leave(node).await;
     match std::env::current_exe() {
         Ok(program) => {
             let error =
@@ -99,6 +109,13 @@ async fn restart(node: Node) -> NodeError {
             NodeError::Restart(error.to_string())
         }
         Err(error) => NodeError::Restart(format!("the program is not found: {error}")),
+    }
+}
+
+/// Stops a node whose disk failed: what waits for the disk is not waited for.
+async fn leave(node: Node) {
+    if tokio::time::timeout(LEAVE_TIMEOUT, node.stop()).await.is_err() {
+        tracing::warn!("what was under way did not end in time");
     }
 }
 

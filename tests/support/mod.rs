@@ -6,7 +6,10 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -22,6 +25,9 @@ pub const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fed
 pub const ADMIN: &str = "administrator";
 /// How long a node may take to serve.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a node may take to end after SIGTERM; it gives requests in flight `http.shutdown_timeout_ms`.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How a node of a test is started.
 #[derive(Clone, Default)]
@@ -29,6 +35,8 @@ pub struct Settings {
     /// Lines of TOML after the apps, whole sections: `[limits]\ndaily_net_groups = 0\n`.
     pub toml: String,
     pub environment: Vec<(String, String)>,
+    /// Configures no app: the node makes its own, as a fresh install does.
+    pub without_apps: bool,
 }
 
 /// A node in a process of its own.
@@ -37,6 +45,8 @@ pub struct Node {
     pub folder: tempfile::TempDir,
     settings: Settings,
     child: Child,
+    /// The port named last: a node that restarts itself listens on another free one.
+    port: Arc<AtomicU16>,
 }
 
 impl Node {
@@ -51,41 +61,21 @@ impl Node {
 
     /// Starts a node on a folder; hands the folder and what the process said back if it does not serve.
     pub fn try_start_in(folder: tempfile::TempDir, settings: Settings) -> Result<Self, (tempfile::TempDir, String)> {
-        let config = folder.path().join("muster.toml");
-        let text = format!(
-            "apps = [\n  {{ id = {APP}, key = \"{KEY}\", admins = [\"{ADMIN}\"] }},\n  {{ id = {OTHER_APP}, key = \"{OTHER_KEY}\", admins = [\"{ADMIN}\"] }},\n]\n[node]\ndata_dir = \"{}\"\n{}",
-            folder.path().join("data").display(),
-            settings.toml
-        );
-        std::fs::write(&config, text).expect("the node's configuration");
-        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-        command
-            .args(["serve", "--config"])
-            .arg(&config)
-            .env("MUSTER__HTTP__LISTEN", "127.0.0.1:0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log);
-        for (name, value) in &settings.environment {
-            command.env(name, value);
-        }
-        let mut child = command.spawn().expect("the muster program");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output"));
-        let started = Instant::now();
-        let mut line = String::new();
-        // The program ends its output when it exits, so this ends too.
-        while lines.read_line(&mut line).is_ok_and(|read| read > 0) && started.elapsed() < START_TIMEOUT {
-            if let Some(address) = line.trim().strip_prefix("muster listens on http://") {
-                let address = address.parse().expect("an address");
-                return Ok(Self { address, folder, settings, child });
-            }
-            line.clear();
+        let mut child = spawn(&folder, &settings);
+        let (port, addresses) = announced(child.stdout.take().expect("its output"));
+        // The program ends its output when it exits, and the thread that reads it ends the channel.
+        if let Ok(address) = addresses.recv_timeout(START_TIMEOUT) {
+            return Ok(Self { address, folder, settings, child, port });
         }
         let _ = child.kill();
         let _ = child.wait();
         let said = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         Err((folder, said))
+    }
+
+    /// Where the node listens now, also after it restarted itself.
+    pub fn current_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address.ip(), self.port.load(Ordering::Relaxed))
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -109,11 +99,30 @@ impl Node {
     }
 
     /// SIGTERM, and waits for the end.
-    pub fn terminate(mut self) -> (Stopped, ExitStatus) {
+    pub fn terminate(self) -> (Stopped, ExitStatus) {
+        self.signal_term();
+        self.wait()
+    }
+
+    /// SIGTERM; to be followed by [`Node::wait`].
+    pub fn signal_term(&self) {
         // SAFETY: kill takes any pid and signal number; this child has not been waited for yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
-        let status = self.child.wait().expect("its end");
-        (self.stopped(), status)
+    }
+
+    /// Waits for the end of a node that was told to stop.
+    ///
+    /// # Panics
+    /// If it goes on longer than [`STOP_TIMEOUT`].
+    pub fn wait(mut self) -> (Stopped, ExitStatus) {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return (self.stopped(), status);
+            }
+            assert!(began.elapsed() < STOP_TIMEOUT, "the node did not stop within {STOP_TIMEOUT:?}");
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     fn stopped(mut self) -> Stopped {
@@ -148,6 +157,15 @@ impl Stopped {
         self.folder.path().join("data")
     }
 
+    /// Starts the node and kills it a moment later, wherever its start has come to.
+    pub fn start_and_kill(self, after: Duration) -> Self {
+        let mut child = spawn(&self.folder, &self.settings);
+        std::thread::sleep(after);
+        child.kill().expect("a process to kill");
+        child.wait().expect("its end");
+        self
+    }
+
     pub fn start(self) -> Node {
         let settings = self.settings;
         Node::try_start_in(self.folder, settings)
@@ -159,6 +177,50 @@ impl Stopped {
         let (said, healthy) = doctor(&self.data_dir());
         assert!(healthy, "{said}");
     }
+}
+
+/// Starts the program on a folder, with its configuration and its log beside its data.
+fn spawn(folder: &tempfile::TempDir, settings: &Settings) -> Child {
+    let config = folder.path().join("muster.toml");
+    let apps = match settings.without_apps {
+        true => String::new(),
+        false => format!(
+            "apps = [\n  {{ id = {APP}, key = \"{KEY}\", admins = [\"{ADMIN}\"] }},\n  {{ id = {OTHER_APP}, key = \"{OTHER_KEY}\", admins = [\"{ADMIN}\"] }},\n]\n"
+        ),
+    };
+    let data = folder.path().join("data");
+    let text = format!("{apps}[node]\ndata_dir = \"{}\"\n{}", data.display(), settings.toml);
+    std::fs::write(&config, text).expect("the node's configuration");
+    let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).expect("a log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    command
+        .args(["serve", "--config"])
+        .arg(&config)
+        .env("MUSTER__HTTP__LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log);
+    for (name, value) in &settings.environment {
+        command.env(name, value);
+    }
+    command.spawn().expect("the muster program")
+}
+
+/// Reads a node's output as long as it lives: the port it named last, and the addresses it names as they come.
+fn announced(output: ChildStdout) -> (Arc<AtomicU16>, mpsc::Receiver<SocketAddr>) {
+    let port = Arc::new(AtomicU16::new(0));
+    let (sender, addresses) = mpsc::channel();
+    let newest = port.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let Some(address) = line.trim().strip_prefix("muster listens on http://") else { continue };
+            let address: SocketAddr = address.parse().expect("an address");
+            newest.store(address.port(), Ordering::Relaxed);
+            // Whoever started the node waits for the first one only.
+            let _ = sender.send(address);
+        }
+    });
+    (port, addresses)
 }
 
 /// Runs `muster doctor` on a folder; what it said, and whether it found nothing.
@@ -194,29 +256,42 @@ impl Client {
         Self { address, query: query(app, key, ADMIN), sender: None }
     }
 
+    async fn open(&self) -> Result<http1::SendRequest<Full<Bytes>>, String> {
+        let stream = tokio::net::TcpStream::connect(self.address).await.map_err(|e| e.to_string())?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+        tokio::spawn(connection);
+        sender.ready().await.map_err(|e| e.to_string())?;
+        Ok(sender)
+    }
+
     /// Sends a request as it is; status and body.
     ///
     /// # Errors
     /// No whole answer came.
     pub async fn raw(&mut self, method: &str, path: &str, body: impl Into<Bytes>) -> Result<(u16, Bytes), String> {
-        let mut sender = match self.sender.take() {
-            Some(sender) if !sender.is_closed() => sender,
-            _ => {
-                let stream = tokio::net::TcpStream::connect(self.address).await.map_err(|e| e.to_string())?;
-                let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-                tokio::spawn(connection);
-                sender
-            }
-        };
-        let request = hyper::Request::builder()
+        let mut request = hyper::Request::builder()
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
             .header("content-type", "application/json")
             .body(Full::new(body.into()))
             .map_err(|e| e.to_string())?;
-        sender.ready().await.map_err(|e| e.to_string())?;
-        let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
+        let (sender, answer) = loop {
+            let kept = self.sender.take();
+            let is_fresh = kept.is_none();
+            let mut sender = match kept {
+                Some(sender) => sender,
+                None => self.open().await?,
+            };
+            match sender.try_send_request(request).await {
+                Ok(answer) => break (sender, answer),
+                // The node closed a kept connection after its last answer: nothing of this request was sent.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !is_fresh => request = unsent,
+                    _ => return Err(error.into_error().to_string()),
+                },
+            }
+        };
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
         self.sender = Some(sender);

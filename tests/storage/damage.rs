@@ -1,0 +1,141 @@
+//! One flipped byte in a stored file: the node does not serve wrong or missing data, it names the file and the place.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::crash::{SETTINGS, start};
+use crate::load::{Load, make_shared_group};
+use crate::model::Model;
+use crate::random::Random;
+use crate::shim::files_in;
+use crate::support::{Node, Settings, doctor};
+use crate::until::until;
+
+const CLIENTS: usize = 8;
+/// Runs of the node: every start writes what the log held before into tables.
+const RUNS: usize = 3;
+const CHANGES_PER_RUN: u64 = 400;
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Tables that are damaged, largest first.
+const TABLES: usize = 3;
+/// The log has records behind every place in its first so many per cent.
+const LOG_PER_CENT: u64 = 90;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_byte_is_named_and_nothing_is_served_from_it() {
+    let mut random = Random::of_test("damage");
+    let whole = a_folder_with_tables_and_a_log(&mut random).await;
+    for file in damaged_files(whole.path()) {
+        let path = whole.path().join("data").join(&file);
+        let bytes = fs::metadata(&path).expect("a file").len();
+        let used = if is_log(&path) { bytes * LOG_PER_CENT / 100 } else { bytes };
+        assert!(used >= 3, "{} holds nothing to damage", path.display());
+        for third in 0..3 {
+            let at = random.between(used * third / 3, used * (third + 1) / 3);
+            refuses(whole.path(), &file, at);
+        }
+    }
+    // The same folder without damage starts: it was the damage that was refused.
+    let node = start(whole, settings());
+    drop(node);
+}
+
+async fn a_folder_with_tables_and_a_log(random: &mut Random) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder for the node");
+    let mut node = start(folder, settings());
+    make_shared_group(&mut node.client().await).await;
+    let mut model = Model::new(CLIENTS, random);
+    for run in 1..=RUNS {
+        let load = Load::start(node.address, model);
+        until("changes to store", LOAD_TIMEOUT, || load.acknowledged() >= CHANGES_PER_RUN).await;
+        (model, _) = load.finish().await;
+        let stopped = node.kill();
+        if run == RUNS {
+            return stopped.folder;
+        }
+        node = stopped.start();
+    }
+    unreachable!("the last run returns")
+}
+
+/// Starts a node on a copy with one damaged byte and insists that it names file and place.
+fn refuses(whole: &Path, file: &Path, at: u64) {
+    let copy = tempfile::tempdir().expect("a folder for the copy");
+    copy_folder(&whole.join("data"), &copy.path().join("data"));
+    let path = copy.path().join("data").join(file);
+    flip(&path, at);
+    let (found, healthy) = doctor(&copy.path().join("data"));
+    assert!(!healthy, "doctor took {} for whole with byte {at} flipped: {found}", file.display());
+    match Node::try_start_in(copy, settings()) {
+        Ok(_) => panic!("the node serves from {} with byte {at} flipped", file.display()),
+        Err((_, said)) => {
+            let name = file.file_name().and_then(|name| name.to_str()).expect("a file's name");
+            let place = is_log(file) || is_table(file);
+            let line = said.lines().find(|line| line.contains(name) && (names_a_place(line) || !place));
+            println!("{} byte {at}: {}", file.display(), line.unwrap_or("(nothing)").trim());
+            assert!(line.is_some(), "{} byte {at} is damaged and not named:\n{said}", file.display());
+        }
+    }
+}
+
+/// `offset 4096` or `byte 4096`.
+fn names_a_place(line: &str) -> bool {
+    ["offset ", "byte "]
+        .iter()
+        .any(|word| line.split(word).skip(1).any(|after| after.starts_with(|c: char| c.is_ascii_digit())))
+}
+
+fn flip(path: &Path, at: u64) {
+    let file = File::options().read(true).write(true).open(path).expect("a file to damage");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).expect("a byte");
+    file.write_all_at(&[byte[0] ^ 0x20], at).expect("another byte");
+}
+
+/// The largest tables, every write-ahead log with something in it, the manifest, the format; below the data folder.
+fn damaged_files(folder: &Path) -> Vec<PathBuf> {
+    let data = folder.join("data");
+    let mut tables = Vec::new();
+    let mut others = Vec::new();
+    for path in files_in(&data) {
+        let bytes = path.metadata().expect("a file").len();
+        let relative = path.strip_prefix(&data).expect("a file of the folder").to_owned();
+        match () {
+            () if is_table(&path) => tables.push((bytes, relative)),
+            () if bytes > 0 && (is_log(&path) || is_manifest(&path)) => others.push(relative),
+            () if relative == Path::new("FORMAT") => others.push(relative),
+            () => {}
+        }
+    }
+    tables.sort();
+    assert!(tables.len() >= TABLES, "only {} tables were written", tables.len());
+    assert!(others.iter().any(|path| is_log(path)), "no write-ahead log has anything in it");
+    tables.into_iter().rev().take(TABLES).map(|(_, path)| path).chain(others).collect()
+}
+
+fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sst")
+}
+
+/// A write-ahead log; not the database's diary, which is called `LOG`.
+fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "log")
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("MANIFEST-"))
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for file in files_in(from) {
+        let copy = to.join(file.strip_prefix(from).expect("a file of the folder"));
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
+        fs::copy(&file, copy).expect("a copy");
+    }
+}
+
+fn settings() -> Settings {
+    Settings { toml: SETTINGS.into(), ..Settings::default() }
+}
