@@ -175,9 +175,10 @@ impl Courier {
         }
     }
 
-    /// Remembers a disbanded group until these rows are received.
-    pub fn when_received(&mut self, needs: Vec<(ShardId, u64)>, job: Job) {
-        self.telling.push((needs, job));
+    /// Remembers a disbanded group until every row so far is received: its members were told by many of them.
+    pub fn when_received(&mut self, job: Job) {
+        let newest = |(id, target): (&ShardId, &Target)| Some((*id, target.rows.back()?.seq));
+        self.telling.push((self.targets.iter().filter_map(newest).collect(), job));
     }
 
     /// Disbanded groups that everybody has heard of.
@@ -242,6 +243,19 @@ mod tests {
         courier.delivered(TARGET, 1);
         assert_eq!(courier.unacknowledged(), [(TARGET, 1)]);
         assert!(courier.unacknowledged().is_empty());
+    }
+
+    #[test]
+    fn a_disbanded_group_is_remembered_until_all_that_tell_of_it_are_received() {
+        let other = ShardId(2);
+        let job = Job { slot: muster_cluster::Slot(7), gno: crate::id::Gno(3) };
+        let mut courier = Courier::new(vec![], vec![row(1), OutboxRow { target: other, ..row(1) }], 10);
+        courier.when_received(job);
+        courier.due();
+        courier.receipt(TARGET, 1, false);
+        assert!(courier.told().is_empty());
+        courier.receipt(other, 1, false);
+        assert_eq!(courier.told(), [job]);
     }
 
     #[test]

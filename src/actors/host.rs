@@ -556,10 +556,10 @@ impl ShardHost {
             self.disbanding.begin(self.shard, *job);
         }
         let needs: Vec<(ShardId, u64)> = proposal.outbox.iter().map(|row| (row.target, row.seq)).collect();
-        for job in &proposal.jobs_done {
-            leading.courier.when_received(needs.clone(), *job);
-        }
         leading.courier.take(proposal.outbox);
+        for job in &proposal.jobs_done {
+            leading.courier.when_received(*job);
+        }
         for (source, through) in &proposal.deliveries {
             leading.inbox.applied(*source, *through);
         }
