@@ -58,6 +58,25 @@ pub(crate) fn damage(path: &Path) -> io::Result<Option<Damage>> {
     }
 }
 
+/// Reads a file and returns the first place that is no record, whatever follows; `None`: records to the end.
+pub(crate) fn first_break(path: &Path) -> io::Result<Option<u64>> {
+    let mut file = File::open(path)?;
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut start = 0;
+    loop {
+        let len = read_full(&mut file, &mut block)?;
+        let bytes = &block[..len];
+        let end = records_end(bytes);
+        if end < len && !is_padding(bytes, end) {
+            return Ok(Some(start + end as u64));
+        }
+        if len < BLOCK_BYTES {
+            return Ok(None);
+        }
+        start += len as u64;
+    }
+}
+
 /// Where the records that follow each other from the head of a block end.
 fn records_end(block: &[u8]) -> usize {
     let mut at = 0;
