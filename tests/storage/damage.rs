@@ -20,8 +20,10 @@ const CHANGES_PER_RUN: u64 = 400;
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Tables that are damaged, largest first.
 const TABLES: usize = 3;
-/// The log has records behind every place in its first so many per cent.
-const LOG_PER_CENT: u64 = 90;
+/// A log is damaged in its first so many per cent, and only if it is so large that whole records follow there: damage
+/// in the last record looks like a torn tail, which is accepted.
+const LOG_PER_CENT: u64 = 50;
+const LOG_BYTES_MIN: u64 = 64 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_is_named_and_nothing_is_served_from_it() {
@@ -51,9 +53,13 @@ async fn a_folder_with_tables_and_a_log(random: &mut Random) -> tempfile::TempDi
         let load = Load::start(node.address, model);
         until("changes to store", LOAD_TIMEOUT, || load.acknowledged() >= CHANGES_PER_RUN).await;
         (model, _) = load.finish().await;
-        let stopped = node.kill();
+        let mut stopped = node.kill();
         if run == RUNS {
             return stopped.folder;
+        }
+        if run + 1 == RUNS {
+            // With room in memory nothing is written into tables: all of the last run stays in one log.
+            stopped.settings.toml = "[limits]\ndaily_net_groups = 0\n".to_owned();
         }
         node = stopped.start();
     }
@@ -94,7 +100,7 @@ fn flip(path: &Path, at: u64) {
     file.write_all_at(&[byte[0] ^ 0x20], at).expect("another byte");
 }
 
-/// The largest tables, every write-ahead log with something in it, the manifest, the format; below the data folder.
+/// The largest tables, every large write-ahead log, the manifest, the format; below the data folder.
 fn damaged_files(folder: &Path) -> Vec<PathBuf> {
     let data = folder.join("data");
     let mut tables = Vec::new();
@@ -104,14 +110,15 @@ fn damaged_files(folder: &Path) -> Vec<PathBuf> {
         let relative = path.strip_prefix(&data).expect("a file of the folder").to_owned();
         match () {
             () if is_table(&path) => tables.push((bytes, relative)),
-            () if bytes > 0 && (is_log(&path) || is_manifest(&path)) => others.push(relative),
+            () if is_log(&path) && bytes >= LOG_BYTES_MIN => others.push(relative),
+            () if is_manifest(&path) => others.push(relative),
             () if relative == Path::new("FORMAT") => others.push(relative),
             () => {}
         }
     }
     tables.sort();
     assert!(tables.len() >= TABLES, "only {} tables were written", tables.len());
-    assert!(others.iter().any(|path| is_log(path)), "no write-ahead log has anything in it");
+    assert!(others.iter().any(|path| is_log(path)), "no write-ahead log is large enough");
     tables.into_iter().rev().take(TABLES).map(|(_, path)| path).chain(others).collect()
 }
 
