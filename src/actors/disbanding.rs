@@ -2,31 +2,32 @@
 
 use std::sync::Arc;
 
-use muster_cluster::{ShardId, Slot};
+use muster_cluster::ShardId;
 use parking_lot::RwLock;
 use rustc_hash::FxHashSet;
 
-use crate::id::Gno;
 use crate::shard::Job;
+
+/// The groups at one moment, each with the shard it belongs to.
+pub type Ending = FxHashSet<(ShardId, Job)>;
 
 /// Shared by the hosts of a node, which write it, and by reads.
 #[derive(Clone, Debug, Default)]
-pub struct Disbanding(Arc<RwLock<FxHashSet<(ShardId, Job)>>>);
+pub struct Disbanding(Arc<RwLock<Arc<Ending>>>);
 
 impl Disbanding {
     pub(super) fn begin(&self, shard: ShardId, job: Job) {
-        self.0.write().insert((shard, job));
+        Arc::make_mut(&mut self.0.write()).insert((shard, job));
     }
 
+    /// The last members' shards have received what they are to be told.
     pub(super) fn end(&self, shard: ShardId, job: Job) {
-        self.0.write().remove(&(shard, job));
+        Arc::make_mut(&mut self.0.write()).remove(&(shard, job));
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.read().is_empty()
-    }
-
-    pub fn holds(&self, shard: ShardId, slot: Slot, gno: Gno) -> bool {
-        self.0.read().contains(&(shard, Job { slot, gno }))
+    /// What a read has to leave out if it waits afterwards for what its shard has received: what has ended by now is
+    /// received, and what has not is here.
+    pub fn now(&self) -> Arc<Ending> {
+        self.0.read().clone()
     }
 }

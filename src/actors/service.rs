@@ -15,7 +15,7 @@ use super::registry::{Route, Routing};
 use super::{GroupView, JoinedGroup, JoinedList, JoinedQuery, MemberPage, MemberQuery};
 use crate::group::{Answer, Command, Kind, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
-use crate::shard::{reads, slot_of, slot_of_account};
+use crate::shard::{Job, reads, slot_of, slot_of_account};
 use crate::time::SystemClock;
 
 /// Why a command has no outcome, or a refusing one. The three are told apart on the wire.
@@ -234,6 +234,8 @@ impl Service {
             if self.recovered.missing() > 0 {
                 return Err(ReadError::Unavailable { what: "the node is recovering" });
             }
+            // Before the wait: a disband that ends during it may have messages here that are not waited for.
+            let ending = self.disbanding.now();
             let (reply, settled) = tokio::sync::oneshot::channel();
             route
                 .host
@@ -241,8 +243,8 @@ impl Service {
                 .map_err(|_| ReadError::Overloaded { what: "the shard's mailbox is full" })?;
             settled.await.unwrap_or(Err(ReadError::Unavailable { what: "the leadership of the shard ended" }))?;
             Self::barrier(route).await?;
-            let any_disbanding = !self.disbanding.is_empty();
-            let leaves_out = |slot, gno| any_disbanding && self.disbanding.holds(routing.route(slot).shard, slot, gno);
+            let leaves_out =
+                |slot, gno| !ending.is_empty() && ending.contains(&(routing.route(slot).shard, Job { slot, gno }));
             let all = reads::joined(&route.rows, app, account, &query, leaves_out).map_err(unreadable)?;
             let (total, page) = reads::page(all, &query);
             if !query.with_group && !query.with_own {
