@@ -19,8 +19,9 @@ run: build ## builds Muster, starts a node on 127.0.0.1:8080 with its data in ./
 build:
 	@$(BUILD) cargo build --release --locked
 
+# Published SDKs of the hosted product are run against a node: they come from PyPI and npm.
 test: ## runs every test
-	@$(BUILD) cargo test --release --locked --workspace
+	@$(BUILD) --also python3 --also npm --also openssl cargo test --release --locked --workspace
 
 # Nothing is linked, so RocksDB is not compiled. A target directory of its own: the changed environment
 # would make cargo compile RocksDB again in the main one.

@@ -202,7 +202,7 @@ async fn an_id_may_be_chosen() {
         format!("k\u{e4}se{n}"),
         format!("@TGS#{n}"),
         format!("@TGS#2{n}"),
-        format!("@TGS#_{n}"),
+        format!("@TGS#_not{n}"),
         format!("a@TOPIC#_{n}"),
         format!(" club{n}"),
         format!("club{n} "),
@@ -471,8 +471,11 @@ async fn a_refused_creation_joins_nobody() {
 #[tokio::test]
 async fn a_community_with_topics_says_so() {
     let mut client = client().await;
-    let answer = json!({"EnablePermission": 0, "DefaultPermission": 0, "SupportTopic": 1});
+    let answer = json!({"SupportTopic": 1, "EnablePermission": 0});
     begins_as(&mut client, &COMMUNITY, json!({"SupportTopic": 1}), with(group(&COMMUNITY, ""), answer)).await;
+    // The default permissions are there with what they belong to.
+    let fields = json!({"SupportTopic": 1, "EnablePermission": 1, "DefaultPermission": 5});
+    begins_as(&mut client, &COMMUNITY, fields.clone(), with(group(&COMMUNITY, ""), fields)).await;
     let since = now_secs();
     let id = create(&mut client, "Community", json!({})).await;
     let info = settled(info(&mut client, &id).await, since);

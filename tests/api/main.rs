@@ -24,4 +24,5 @@ mod concurrency;
 mod envelope;
 mod model;
 mod quotas;
+mod settings;
 mod usersig;

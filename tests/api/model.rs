@@ -139,7 +139,7 @@ impl Group {
         });
         let shown = with(expect::group(self.kind, id), changes);
         match self.with_topics {
-            true => with(shown, json!({"SupportTopic": 1, "EnablePermission": 0, "DefaultPermission": 0})),
+            true => with(shown, json!({"SupportTopic": 1, "EnablePermission": 0})),
             false => shown,
         }
     }

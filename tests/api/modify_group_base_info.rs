@@ -212,8 +212,9 @@ async fn what_a_type_fixes_stays() {
 async fn what_cannot_be_changed_to() {
     let mut client = client().await;
     let id = create(&mut client, "Public", json!({})).await;
+    let body = json!({"Notification": "must not be seen"});
+    refused_without_effect(&mut client, &id, "modify_group_base_info", body, 10004).await;
     for (change, code) in [
-        (json!({"GroupId": null}), 10004),
         (json!({"GroupId": 7}), 10004),
         (json!({"GroupId": "x".repeat(49)}), 10015),
         (json!({"GroupId": unique("absent")}), 10010),

@@ -107,7 +107,9 @@ impl Packages {
     /// A script beside this file, with nothing of this environment that could lead it elsewhere.
     fn script(&self, name: &str) -> Command {
         let mut command = Command::new(self.python());
-        command.arg(sources().join(name)).env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
+        command.arg(sources().join(name)).env("PYTHONDONTWRITEBYTECODE", "1");
+        // The scenarios consist of assertions.
+        command.env_remove("PYTHONOPTIMIZE").env_remove("PYTHONPATH");
         for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(variable).env_remove(variable.to_lowercase());
         }
