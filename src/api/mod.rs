@@ -1,7 +1,9 @@
 //! The front door: HTTP in, one command or one read, JSON out.
 //!
-//!     POST /v4/{service}/{command}?sdkappid=..&identifier=..&usersig=..     the admin plane
-//!     GET  /healthz  /readyz  /metrics  /settings                           for those who run it
+//! ```text
+//! POST /v4/{service}/{command}?sdkappid=..&identifier=..&usersig=..     the admin plane
+//! GET  /healthz  /readyz  /metrics  /settings                           for those who run it
+//! ```
 //!
 //! Every answered request of the admin plane is HTTP 200; what became of it is in the body. Checks come in the
 //! order of docs/spec/rest-api.md 2.7: room for it, address line, signature, app admin, command, JSON, shape.

@@ -1,13 +1,15 @@
 //! The load harness: puts a known load on running nodes and says what they made of it.
 //!
-//!     args ──► target      may these figures stand beside others?
-//!          ──► workload    set-up phases, then the measured one
-//!                 │ operations
-//!                 ▼
-//!              drive ──► request ──► client ──► the nodes
-//!                 │ tally
-//!                 ▼
-//!              report  + cpu       text, a line of JSON, ratios to earlier lines
+//! ```text
+//! args ──► target      may these figures stand beside others?
+//!      ──► workload    set-up phases, then the measured one
+//!             │ operations
+//!             ▼
+//!          drive ──► request ──► client ──► the nodes
+//!             │ tally
+//!             ▼
+//!          report  + cpu       text, a line of JSON, ratios to earlier lines
+//! ```
 //!
 //! One thread: the harness shares the machine with what it measures, and says how much of it it used.
 //! It knows the REST API from outside only, so that it measures any server that speaks it.
