@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::SubmitError;
 use crate::group::Answer;
@@ -19,6 +20,8 @@ pub struct Call {
     reply: Option<oneshot::Sender<Result<Answer, SubmitError>>>,
     state: Arc<AtomicU8>,
     deadline: Instant,
+    /// The request it belongs to, for logs.
+    span: Span,
 }
 
 /// The caller's end.
@@ -32,12 +35,18 @@ pub struct Caller {
 pub fn call(deadline: Instant) -> (Call, Caller) {
     let (reply, answer) = oneshot::channel();
     let state = Arc::new(AtomicU8::new(WAITING));
-    (Call { reply: Some(reply), state: state.clone(), deadline }, Caller { answer, state, deadline })
+    let span = Span::current();
+    (Call { reply: Some(reply), state: state.clone(), deadline, span }, Caller { answer, state, deadline })
 }
 
 impl Call {
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// What is logged on behalf of the call is logged in here.
+    pub fn span(&self) -> &Span {
+        &self.span
     }
 
     /// Claims the right to act; `false`: the caller has been told that nothing happened, so nothing may.

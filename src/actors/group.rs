@@ -132,7 +132,7 @@ impl GroupActor {
     }
 
     fn fail(&mut self, error: &DiskError, turn: TurnFor, ctx: &mut Context<Self>) {
-        tracing::error!(%error, "a group's rows cannot be read");
+        turn.turn.call.span().in_scope(|| tracing::error!(%error, "a group's rows cannot be read"));
         self.shared.cancel(&self.key, &turn.turn.reserved);
         turn.turn.call.answer(Err(SubmitError::Unavailable { what: "the group's rows cannot be read" }));
         ctx.stop();

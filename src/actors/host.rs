@@ -356,7 +356,7 @@ impl ShardHost {
                 });
             }
             Err(error) => {
-                tracing::error!(%error, "a group's header cannot be read");
+                turn.call.span().in_scope(|| tracing::error!(%error, "a group's header cannot be read"));
                 leading.shared.cancel(&key, &turn.reserved);
                 turn.call.answer(Err(SubmitError::Unavailable { what: "the group's rows cannot be read" }));
             }
@@ -386,7 +386,7 @@ impl ShardHost {
         let near = match self.near_limit(key.app, &takes.accounts, &limits) {
             Ok(near) => near,
             Err(error) => {
-                tracing::error!(%error, "an account's count cannot be read");
+                call.span().in_scope(|| tracing::error!(%error, "an account's count cannot be read"));
                 call.answer(Err(SubmitError::Unavailable { what: "an account's rows cannot be read" }));
                 return;
             }

@@ -23,7 +23,7 @@ mod wire;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
@@ -31,6 +31,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::FutureExt;
+use tracing::Instrument;
 
 use self::auth::{Auth, Caller};
 use self::body::Object;
@@ -40,9 +41,12 @@ use self::query::Query;
 use crate::actors::{Service, SubmitError};
 use crate::config::{self, Config, CustomFields};
 use crate::group::{Answer, Command, CustomField, Limits, Operator};
-use crate::id::{AccountId, AppId, GroupId};
+use crate::id::{AccountId, AppId, GroupId, RequestId};
 use crate::metrics::{self, CommandMetrics};
 use crate::time::{Clock, SystemClock};
+
+/// Names a request in its answer; the same id stands in what the node logs about it.
+const REQUEST_ID: &str = "x-muster-request-id";
 
 /// A command of the admin plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,8 @@ struct Door {
     auth: Auth,
     http: config::Http,
     inflight: AtomicUsize,
+    /// The id of the next request.
+    requests: AtomicU64,
     inflight_max: usize,
     not_ready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// What `/settings` answers.
@@ -117,6 +123,8 @@ impl Api {
             auth: Auth::new(apps, config.auth.clone()),
             http: config.http.clone(),
             inflight: AtomicUsize::new(0),
+            // Two runs of a node rarely give the same id, so that logs kept together stay apart.
+            requests: AtomicU64::new(rand::random()),
             inflight_max: config.actors.inflight_max,
             not_ready: Box::new(not_ready),
             settings: config::settings_differing_from_default(config),
@@ -216,10 +224,13 @@ impl Door {
         let command = query::command(request.uri().path());
         let place = command.as_ref().ok().and_then(|name| ENDPOINTS.iter().position(|(known, ..)| known == name));
         let mut payload = Some(payload);
+        let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed));
+        // Whatever is logged on behalf of this request carries its id, on whichever thread.
+        let span = tracing::info_span!("request", %id);
         let called = AssertUnwindSafe(self.call(request, &mut payload, command, place, started));
-        let outcome = match called.catch_unwind().await {
+        let outcome = match called.catch_unwind().instrument(span.clone()).await {
             Ok(outcome) => outcome,
-            Err(panic) => Err(panicked(panic, place)),
+            Err(panic) => Err(span.in_scope(|| panicked(panic, place))),
         };
         if let Some(unread) = payload {
             // Refused before its body was read: with the body gone the connection can go on.
@@ -233,7 +244,10 @@ impl Door {
         metrics::get().upkeep_each_second(SystemClock.now() / 1000);
 
         let content_type = HeaderValue::from_static("application/json; charset=utf-8");
-        HttpResponse::Ok().insert_header((CONTENT_TYPE, content_type)).body(body)
+        HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, content_type))
+            .insert_header((REQUEST_ID, id.to_string()))
+            .body(body)
     }
 
     async fn call(

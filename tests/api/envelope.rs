@@ -443,3 +443,18 @@ async fn garbage_harms_only_its_own_connection() {
     drop(raw);
     assert_eq!(info(&mut other, &id).await, before);
 }
+
+#[tokio::test]
+async fn every_answer_names_its_request() {
+    let mut raw = Raw::connect().await;
+    let mut ids = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let (request, expected) = a_read("1.1", "");
+        raw.send(&request).await;
+        let head = raw.answers(&expected).await;
+        let id = head.lines().find_map(|line| line.strip_prefix("x-muster-request-id: ")).expect("an id").to_owned();
+        assert!(id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        ids.insert(id);
+    }
+    assert_eq!(ids.len(), 3);
+}
