@@ -52,12 +52,30 @@ pub(crate) enum Submission {
 /// How the store is: what the threads and every read report to.
 pub(crate) struct Vitals {
     began: Instant,
-    /// Why the first failure made everything stop.
-    failed: Mutex<Option<DiskError>>,
+    failed: Mutex<Option<Failure>>,
     /// When the write and the flush under way began, in milliseconds from `began` and one; 0: none is.
     writing_since: AtomicU64,
     flushing_since: AtomicU64,
     observer: DiskObserver,
+}
+
+/// Why everything stopped.
+///
+/// A flush that fails spoils the file for a write at the same time, and which of the two threads reports first is
+/// chance. Only the flush knows what the system said, so both reasons are kept.
+struct Failure {
+    first: DiskError,
+    also: Option<String>,
+}
+
+impl Failure {
+    fn error(&self) -> DiskError {
+        match (&self.first, &self.also) {
+            (first, None) => first.clone(),
+            (DiskError::Corrupt(first), Some(also)) => DiskError::Corrupt(format!("{first}; also: {also}")),
+            (DiskError::Failed(first), Some(also)) => DiskError::Failed(format!("{first}; also: {also}")),
+        }
+    }
 }
 
 impl Vitals {
@@ -71,18 +89,25 @@ impl Vitals {
         }
     }
 
-    /// Stops everything for good; the first reason stays.
+    /// Stops everything for good; the first reason stays, and the first that differs from it.
     pub(crate) fn fail(&self, error: &DiskError) {
         let mut failed = self.failed.lock();
-        if failed.is_none() {
-            tracing::error!(%error, "the disk has failed, nothing is written any more");
-            *failed = Some(error.clone());
-            (self.observer.failed)();
+        match &mut *failed {
+            None => {
+                tracing::error!(%error, "the disk has failed, nothing is written any more");
+                *failed = Some(Failure { first: error.clone(), also: None });
+                (self.observer.failed)();
+            }
+            Some(failure) if failure.also.is_none() && failure.first.to_string() != error.to_string() => {
+                tracing::error!(%error, "the disk has failed in another way, too");
+                failure.also = Some(error.to_string());
+            }
+            Some(_) => {}
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), DiskError> {
-        self.failed.lock().clone().map_or(Ok(()), Err)
+        self.failed.lock().as_ref().map_or(Ok(()), |failure| Err(failure.error()))
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -214,5 +239,20 @@ impl Drop for FailOnPanic<'_> {
         if std::thread::panicking() {
             self.0.fail(&DiskError::Failed("a disk thread has panicked".into()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_is_told_whichever_thread_reports_first() {
+        let vitals = Vitals::new(DiskObserver::default());
+        for reason in ["seen error", "seen error", "input/output error", "a third"] {
+            vitals.fail(&DiskError::Failed(reason.into()));
+        }
+        let reason = "seen error; also: input/output error".to_owned();
+        assert_eq!(vitals.health(), Health::Failed { reason });
     }
 }
