@@ -71,7 +71,7 @@ pub struct DiskOptions {
     pub flush: bool,
     /// Blocks of table files kept in memory, their indexes and filters included.
     pub block_cache_bytes: usize,
-    /// All memtables together, charged to the block cache too.
+    /// All memtables together, beside the block cache.
     pub memtable_bytes: usize,
     /// The write-ahead log beyond this is cut by writing the oldest memtables out.
     pub wal_bytes: u64,

@@ -62,7 +62,7 @@ impl Rocks {
                 });
             }
         }
-        let db = DB::open_cf_descriptors(&database_options(options, &cache), &path, families).map_err(open_error)?;
+        let db = DB::open_cf_descriptors(&database_options(options), &path, families).map_err(open_error)?;
         let rocks = Self { db, folder };
         rocks.check_tables().map_err(|error| OpenError::of(data_dir, error))?;
         rocks.folder.made().map_err(|error| OpenError::Failed { path: data_dir.into(), reason: error.to_string() })?;
@@ -216,7 +216,7 @@ fn walk(mut rows: rocksdb::DBRawIterator<'_>, each: Each<'_>) -> Result<(), Disk
     rows.status().map_err(disk_error)
 }
 
-fn database_options(options: &DiskOptions, cache: &Cache) -> Options {
+fn database_options(options: &DiskOptions) -> Options {
     let mut o = Options::default();
     o.create_if_missing(true);
     o.create_missing_column_families(true);
@@ -229,11 +229,9 @@ fn database_options(options: &DiskOptions, cache: &Cache) -> Options {
     o.set_max_total_wal_size(options.wal_bytes);
     o.set_wal_bytes_per_sync(WAL_BYTES_PER_SYNC);
     o.set_bytes_per_sync(WAL_BYTES_PER_SYNC);
-    o.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
-        options.memtable_bytes,
-        false,
-        cache.clone(),
-    ));
+    // Not charged to the block cache: full memtables would leave it no block, and every look-up that must not wait
+    // for the disk would find nothing and go to a thread that may.
+    o.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(options.memtable_bytes, false));
     o.set_max_background_jobs(BACKGROUND_JOBS);
     o.set_stats_dump_period_sec(0);
     o.set_stats_persist_period_sec(0);
@@ -246,8 +244,9 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_block_size(BLOCK_BYTES);
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // Indexes and filters stay in memory with their tables, about two bytes a row: in the cache they are large blocks
+    // that push each other out, and a look-up that must not wait would then go to a thread that reads them again.
+    table.set_cache_index_and_filter_blocks(false);
     let mut o = Options::default();
     match family {
         Family::State => {
