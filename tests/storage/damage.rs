@@ -97,7 +97,8 @@ fn flip(path: &Path, at: u64) {
     let file = File::options().read(true).write(true).open(path).expect("a file to damage");
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).expect("a byte");
-    file.write_all_at(&[byte[0] ^ 0x20], at).expect("another byte");
+    // Not the bit of upper and lower case: a number in hex would stay what it is.
+    file.write_all_at(&[byte[0] ^ 1], at).expect("another byte");
 }
 
 /// The largest tables, every large write-ahead log, the manifest, the format; below the data folder.
