@@ -90,6 +90,14 @@ impl Rows {
         View { rows: self, snapshot: self.disk.storage().snapshot() }
     }
 
+    /// Rows with `from <= key < to` in key order, newest applied values, at most `limit`; may wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub fn scan_newest(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, DiskError> {
+        self.scan(&Writes::new(), from, to, limit)
+    }
+
     /// Rows with `from <= key < to`, newest applied values with `own` on top, at most `limit`.
     pub(crate) fn scan(&self, own: &Writes, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, DiskError> {
         if from >= to || limit == 0 {
