@@ -51,7 +51,14 @@ fn add(n: u64) -> Command {
 }
 
 fn context(limits: &Limits) -> Context<'_> {
-    Context { limits, at: Stamp(1_760_000_000_000), full_accounts: &[], daily_quota_spent: false }
+    Context {
+        limits,
+        at: Stamp(1_760_000_000_000),
+        full_accounts: &[],
+        unknown_accounts: &[],
+        daily_quota_spent: false,
+        app_full: None,
+    }
 }
 
 fn made(limits: &Limits) -> Option<Group> {
@@ -81,6 +88,7 @@ fn entry(id: GroupId, base: Option<Version>, counter: u64, events: &[Event]) -> 
         events: events.iter().map(EventForm::from).collect(),
         notices: vec![],
         quota_day: None,
+        request: None,
     })
 }
 

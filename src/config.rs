@@ -1,13 +1,17 @@
 //! The whole configuration: sections, defaults, where values come from, what is refused.
 //!
-//! Layers, later ones win: the defaults in the code, the profile preset, the file, the environment
-//! (`MUSTER__SECTION__KEY`; list items by number, `MUSTER__APPS__0__KEY`). A key exists only when code
-//! reads it; every other key is refused by name, so that a misspelt one is not silently a default.
+//! Layers, later ones win: the defaults in the code, the edition, the profile preset, the file, the environment
+//! (`MUSTER__SECTION__KEY`; list items by number, `MUSTER__APPS__0__KEY`). An app may lay an edition, a preset and
+//! keys of its own over the result ([`Config::settings_of`]). A key exists only when code reads it; every other key
+//! is refused by name, so that a misspelt one is not silently a default.
 //! `muster.example.toml` documents every key and is held against this module by a test.
 //!
 //! The layers below get their section as a value; nobody keeps the whole.
 
 mod apps;
+mod custom_fields;
+mod limits;
+mod of_app;
 mod sections;
 
 use std::path::{Path, PathBuf};
@@ -15,9 +19,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use apps::{APP_FILE, App, FIRST_APP_ID, Secret, ensure_app};
+pub use custom_fields::{CustomFields, DeclaredField, FieldKind, FieldRole};
+pub use limits::{Defaults, Edition, LimitsSection, MaxMemberNum, MaxMembers, ProfilePreset};
+pub use of_app::{AppSettings, OwnKeys};
 pub use sections::{
-    Actors, Api, Auth, Cluster, Compat, CustomFields, DeclaredField, Defaults, Http, Ids, LimitsSection, Log,
-    LogFormat, MaxMemberNum, MaxMembers, Node, ProfilePreset, Storage, Wire,
+    AccountMode, Accounts, Actors, Api, Auth, Cluster, Compat, Features, Groups, Http, Ids, Log, LogFormat, Node, Rate,
+    Storage, Wire,
 };
 
 /// What every environment variable that is ours begins with.
@@ -31,6 +38,7 @@ pub const APP_KEYS_MAX: usize = 2;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    pub edition: Edition,
     pub node: Node,
     pub http: Http,
     pub cluster: Cluster,
@@ -40,6 +48,10 @@ pub struct Config {
     pub storage: Storage,
     pub api: Api,
     pub auth: Auth,
+    pub accounts: Accounts,
+    pub rate: Rate,
+    pub groups: Groups,
+    pub features: Features,
     pub limits: LimitsSection,
     pub defaults: Defaults,
     pub compat: Compat,
@@ -60,6 +72,8 @@ pub enum ConfigError {
     Environment { reason: String },
     #[error("configuration key {key}: {reason}")]
     Value { key: String, reason: String },
+    #[error("configuration of app {id}: {reason}")]
+    App { id: u32, reason: String },
 }
 
 impl Config {
@@ -104,10 +118,14 @@ impl Config {
         }
         let read = |builder| deserialize(builder).map_err(|reason| ConfigError::Environment { reason });
         let mut config = read(builder.clone())?;
+        // Presets are layers below what was written: a number set beside one still wins.
+        let mut preset = config.edition.numbers();
         if config.limits.profile_preset != ProfilePreset::Classic {
-            // The preset is a layer below what was written: a length set beside it still wins.
-            for (key, bytes) in config.limits.profile_preset.lengths() {
-                builder = builder.set_default(key, bytes).expect("the name of a limit is a path");
+            preset.extend(config.limits.profile_preset.lengths());
+        }
+        if !preset.is_empty() {
+            for (key, number) in preset {
+                builder = builder.set_default(key, number).expect("the name of a limit is a path");
             }
             config = read(builder)?;
         }
@@ -121,7 +139,9 @@ impl Config {
     /// [`ConfigError::Value`] with the first key that is out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         sections::validate(self)?;
-        apps::validate(&self.apps)
+        self.common_settings().validate()?;
+        apps::validate(&self.apps)?;
+        self.apps.iter().try_for_each(|app| self.settings_of(app).map(|_| ()))
     }
 }
 
@@ -297,6 +317,89 @@ mod tests {
         assert_eq!(lengths(&classic.limits), (30, 240, 300, 100));
     }
 
+    fn app_settings(text: &str, variables: &[(&str, &str)]) -> AppSettings {
+        let config = load(&format!("{text}\n"), variables).unwrap();
+        config.settings_of(&config.apps[0]).unwrap()
+    }
+
+    #[test]
+    fn an_app_may_differ_in_any_number() {
+        let text = "[limits]\ngroups_per_user = 7\ngroup_name_bytes = 40\n\
+                    [limits.max_members]\nwork = 50\npublic = 60\n\
+                    [custom_fields]\nopen = false\ngroup = [{ key = \"city\" }]\n\
+                    [[apps]]\nid = 1\nadmins = [\"a\"]\nlimits = { group_name_bytes = 50, max_members = { work = 9 } }\n\
+                    defaults = { max_member_num = { work = 8 } }\n\
+                    custom_fields = { group = [], member = [{ key = \"badge\", write = \"owner\" }] }\n\
+                    [[apps]]\nid = 2\nadmins = [\"a\"]\n";
+        let variables = [("MUSTER__APPS__0__LIMITS__BAN_PAGE", "3"), ("MUSTER__APPS__0__CUSTOM_FIELDS__OPEN", "true")];
+        let config = load(text, &variables).unwrap();
+        let own = config.settings_of(&config.apps[0]).unwrap();
+        let (limits, max) = (&own.limits, own.limits.max_members);
+        assert_eq!((limits.groups_per_user, limits.group_name_bytes, limits.ban_page), (7, 50, 3));
+        assert_eq!((max.work, max.public, own.defaults.max_member_num.work), (9, 60, 8));
+        let badge = DeclaredField { write: Some(FieldRole::Owner), ..DeclaredField::named("badge") };
+        assert_eq!(own.custom_fields, CustomFields { open: true, group: vec![], member: vec![badge] });
+        // The other app and what holds for all know nothing of it.
+        assert_eq!(config.settings_of(&config.apps[1]).unwrap(), config.common_settings());
+        assert_eq!((config.limits.group_name_bytes, config.custom_fields.open), (40, false));
+        // What the settings page shows names it.
+        let shown = format!("{:?}", settings_differing_from_default(&config));
+        assert!(shown.contains("ban_page") && shown.contains("badge"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_an_app_is_named() {
+        for (own, variables, names) in [
+            ("limits = { member_pages = 3 }", &[][..], &["app 7", "member_pages"][..]),
+            ("limits = { member_page = 0 }", &[], &["app 7", "limits.member_page", "1..="]),
+            ("limits = { member_page = \"many\" }", &[], &["app 7", "limits.member_page"]),
+            ("limits = { profile_preset = \"huge\" }", &[], &["app 7", "profile_preset"]),
+            ("limits = 3", &[], &["muster.toml", "limits"]),
+            ("edition = \"gold\"", &[], &["muster.toml", "edition"]),
+            ("defaults = { max_member_num = { work = 7000 } }", &[], &["app 7", "defaults.max_member_num.work"]),
+            ("custom_fields = { group = [{ key = \"a b\" }] }", &[], &["app 7", "custom_fields.group"]),
+            ("custom_fields = { group = [{ key = \"a\", own_read = true }] }", &[], &["app 7", "own_read"]),
+            ("custom_fields = { member = [{ key = \"a\", read = \"king\" }] }", &[], &["app 7", "king"]),
+            ("rate = { rest_per_app = 1 }", &[], &["muster.toml", "rate"]),
+            ("", &[("MUSTER__APPS__0__LIMITS__BAN_PAGES", "2")], &["app 7", "ban_pages"]),
+            ("", &[("MUSTER__APPS__0__LIMITS__BAN_PAGE", "few")], &["app 7", "limits.ban_page"]),
+        ] {
+            let message = refused(&format!("[[apps]]\nid = 7\nadmins = [\"a\"]\n{own}\n"), variables);
+            for name in names {
+                assert!(message.contains(name), "{name:?} is missing in {message:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_edition_is_below_what_is_written_and_one_of_an_app_above_what_holds_for_all() {
+        const APP: &str = "[[apps]]\nid = 1\nadmins = [\"a\"]\n";
+        let of = |text: &str| {
+            let settings = app_settings(text, &[]);
+            let limits = settings.limits;
+            (limits.max_members.work, limits.groups_per_user, limits.groups_per_app, limits.avchatrooms_per_app)
+        };
+        assert_eq!(of(APP), (6000, 5000, 0, 0));
+        assert_eq!(of(&format!("edition = \"trial\"\n{APP}")), (20, 50, 100, 50));
+        assert_eq!(of(&format!("edition = \"trial\"\n[limits]\ngroups_per_user = 51\n{APP}")), (20, 51, 100, 50));
+        let standard = format!("edition = \"trial\"\n[limits]\ngroups_per_user = 51\n{APP}edition = \"standard\"\n");
+        assert_eq!(of(&standard), (500, 1000, 0, 50));
+        let own = "limits = { groups_per_user = 52, max_members = { public = 1 } }\n";
+        assert_eq!(of(&format!("{standard}{own}")), (500, 52, 0, 50));
+        let enterprise = app_settings(&format!("edition = \"enterprise\"\n{APP}"), &[]).limits;
+        assert_eq!((enterprise.max_members.community, enterprise.communities_per_app), (1_000_000, 1_000_000));
+    }
+
+    #[test]
+    fn a_preset_of_an_app_is_below_its_lengths_and_above_those_of_all() {
+        let text = "[limits]\ngroup_name_bytes = 64\ngroup_introduction_bytes = 65\n\
+                    [[apps]]\nid = 1\nadmins = [\"a\"]\n\
+                    limits = { profile_preset = \"extended\", group_introduction_bytes = 70 }\n";
+        let limits = app_settings(text, &[]).limits;
+        let lengths = (limits.group_name_bytes, limits.group_introduction_bytes, limits.group_face_url_bytes);
+        assert_eq!((limits.profile_preset, lengths), (ProfilePreset::Extended, (100, 70, 500)));
+    }
+
     /// The example and the code cannot drift apart: same keys, and the values shown are the defaults.
     #[test]
     fn the_example_shows_every_key_with_its_default() {
@@ -316,7 +419,8 @@ mod tests {
 
         let with_app: String = EXAMPLE.lines().map(|l| l.strip_prefix("#| ").unwrap_or(l).to_owned() + "\n").collect();
         let with_app = load(&with_app, &[]).expect("the commented lines of the example are valid too");
-        assert_eq!(with_app.apps.len(), 1);
+        let own = with_app.settings_of(&with_app.apps[0]).expect("and what it says of an app");
+        assert_eq!((own.limits.max_members.work, own.limits.max_members.public), (200, 2000));
     }
 
     fn keys_of(prefix: String, value: &toml::Value, out: &mut Vec<String>) {

@@ -10,10 +10,10 @@ use actix_web::{App, HttpServer, dev::ServerHandle};
 use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, OpenError};
 use rustc_hash::FxHashMap;
 
-use crate::actors::{self, AppLimits, HostOptions, Service, StartError};
+use crate::actors::{self, AppLimits, Existing, HostOptions, Service, StartError};
 use crate::api;
-use crate::config::{self, Config, ConfigError};
-use crate::id::AppId;
+use crate::config::{self, AccountMode, AppSettings, Config, ConfigError};
+use crate::id::{AccountId, AppId};
 use crate::metrics;
 use crate::shard::Doctor;
 
@@ -88,13 +88,18 @@ impl Node {
         if apps.is_empty() {
             apps.push(config::ensure_app(&config.node.data_dir)?);
         }
+        let apps = apps
+            .into_iter()
+            .map(|app| Ok((config.settings_of(&app)?, app)))
+            .collect::<Result<Vec<(AppSettings, config::App)>, ConfigError>>()?;
         let cluster = Cluster::open(cluster_options(config))?;
-        let limits = Arc::new(config.group_limits());
+        let limits = |settings: &AppSettings| Arc::new(settings.group_limits(&config.groups));
         let of_apps: AppLimits =
-            Arc::new(apps.iter().map(|app| (AppId(app.id), limits.clone())).collect::<FxHashMap<_, _>>());
+            Arc::new(apps.iter().map(|(settings, app)| (AppId(app.id), limits(settings))).collect::<FxHashMap<_, _>>());
         let arbiters: Vec<Arbiter> = (0..arbiter_count(config)).map(|_| Arbiter::new()).collect();
         let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
         let service = actors::start(cluster.clone(), &handles, host_options(config, cluster.shards()), of_apps).await?;
+        let service = service.with_accounts(existing(config.accounts.mode, &apps));
         service.until_ready(START_TIMEOUT).await.map_err(NodeError::NotReady)?;
 
         let address = config.http.listen;
@@ -156,6 +161,15 @@ impl Node {
         for arbiter in self.arbiters {
             let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
+    }
+}
+
+/// App admins exist by configuration, whoever else has to be imported.
+fn existing(mode: AccountMode, apps: &[(AppSettings, config::App)]) -> Existing {
+    let admins = |app: &config::App| app.admins.iter().filter_map(|admin| AccountId::parse(admin).ok()).collect();
+    Existing {
+        everybody: mode == AccountMode::Implicit,
+        configured: apps.iter().map(|(_, app)| (AppId(app.id), admins(app))).collect(),
     }
 }
 

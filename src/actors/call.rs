@@ -14,10 +14,10 @@ const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-/// The actor's end of a call.
+/// The actor's end of a call that is answered with a `T`.
 #[derive(Debug)]
-pub struct Call {
-    reply: Option<oneshot::Sender<Result<Answer, SubmitError>>>,
+pub struct Call<T = Answer> {
+    reply: Option<oneshot::Sender<Result<T, SubmitError>>>,
     state: Arc<AtomicU8>,
     deadline: Instant,
     /// The request it belongs to, for logs.
@@ -26,20 +26,20 @@ pub struct Call {
 
 /// The caller's end.
 #[derive(Debug)]
-pub struct Caller {
-    answer: oneshot::Receiver<Result<Answer, SubmitError>>,
+pub struct Caller<T = Answer> {
+    answer: oneshot::Receiver<Result<T, SubmitError>>,
     state: Arc<AtomicU8>,
     deadline: Instant,
 }
 
-pub fn call(deadline: Instant) -> (Call, Caller) {
+pub fn call<T>(deadline: Instant) -> (Call<T>, Caller<T>) {
     let (reply, answer) = oneshot::channel();
     let state = Arc::new(AtomicU8::new(WAITING));
     let span = Span::current();
     (Call { reply: Some(reply), state: state.clone(), deadline, span }, Caller { answer, state, deadline })
 }
 
-impl Call {
+impl<T> Call<T> {
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -65,7 +65,7 @@ impl Call {
         let _ = self.state.compare_exchange(BEGUN, WAITING, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    pub fn answer(mut self, result: Result<Answer, SubmitError>) {
+    pub fn answer(mut self, result: Result<T, SubmitError>) {
         if let Some(reply) = self.reply.take() {
             // A caller that went away needs no answer.
             let _ = reply.send(result);
@@ -73,7 +73,7 @@ impl Call {
     }
 }
 
-impl Drop for Call {
+impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take() {
             // Dropped on the way, by an actor that stopped: only what had begun can have happened.
@@ -88,9 +88,9 @@ impl Drop for Call {
     }
 }
 
-impl Caller {
+impl<T> Caller<T> {
     /// Waits for the answer, or for the deadline; then says whether anything can have happened.
-    pub async fn wait(self) -> Result<Answer, SubmitError> {
+    pub async fn wait(self) -> Result<T, SubmitError> {
         let Caller { answer, state, deadline } = self;
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(result)) => result,
@@ -115,15 +115,15 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_first_decides() {
-        let (held, caller) = call(soon());
+        let (held, caller) = call::<Answer>(soon());
         assert!(matches!(caller.wait().await, Err(SubmitError::Unavailable { .. })));
         assert!(!held.begin());
 
-        let (held, caller) = call(soon());
+        let (held, caller) = call::<Answer>(soon());
         assert!(held.begin());
         assert!(matches!(caller.wait().await, Err(SubmitError::Indeterminate { .. })));
 
-        let (held, caller) = call(soon());
+        let (held, caller) = call::<Answer>(soon());
         assert!(held.begin());
         held.rewind();
         assert!(matches!(caller.wait().await, Err(SubmitError::Unavailable { .. })));
@@ -131,10 +131,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_dropped_is_answered() {
-        let (held, caller) = call(soon());
+        let (held, caller) = call::<Answer>(soon());
         drop(held);
         assert!(matches!(caller.wait().await, Err(SubmitError::Unavailable { .. })));
-        let (held, caller) = call(soon());
+        let (held, caller) = call::<Answer>(soon());
         assert!(held.begin());
         drop(held);
         assert!(matches!(caller.wait().await, Err(SubmitError::Indeterminate { .. })));

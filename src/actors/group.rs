@@ -8,17 +8,20 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use muster_cluster::{DiskError, Lookup, Slot};
 use rustc_hash::FxHashMap;
 
 use super::SubmitError;
-
+use super::demand::{Place, Read, Wanted, share_a_subject};
 use super::host::Shared;
 use super::message::{Again, Busy, EntryOrigin, GroupKey, Judged, Origin, Reserved, Settled, Turn, TurnFor};
-use crate::group::{self, Command, Context as Judging, Decision, Event, Group, Kind, Member, Operator, Profile};
+use crate::group::{self, Answer, Command, Context as Judging, Decision, Event, Group, Kind};
 use crate::id::{AccountId, Gno};
-use crate::shard::{EventForm, GroupEntry, Head, Item, NoticeForm, Version, slot_of};
+use crate::shard::{
+    ClientRequest, EventForm, GroupEntry, Head, Item, NoticeForm, RequestAnswer, RequestForm, Version, answer_form,
+    answer_of, slot_of,
+};
 use crate::time::Stamp;
 
 /// Rough bytes of an active group without members: what the activation budget counts.
@@ -37,6 +40,8 @@ pub struct GroupActor {
     counter: u64,
     /// Of the group as committed; `None` for one whose creation is under way.
     gno: Option<Gno>,
+    /// Creations and disbands decided here so far: rows of an earlier group of the name are not this one's.
+    incarnation: u64,
     /// The entry that creates the group, while it is under way.
     created_by: Option<u64>,
     last_ticket: u64,
@@ -47,9 +52,14 @@ pub struct GroupActor {
     pinned: VecDeque<(u64, AccountId)>,
     /// Answers without an entry that rest on one under way.
     resting: VecDeque<Resting>,
-    /// Turns behind one that waits for rows.
-    waiting: VecDeque<TurnFor>,
-    reading: bool,
+    /// Requests of entries under way, with what they will be answered.
+    requests: FxHashMap<ClientRequest, Answer>,
+    /// The same, in the order of the entries.
+    requested: VecDeque<(u64, ClientRequest)>,
+    /// Turns that wait for rows, and those that may not overtake them. Bounded like all that is under way: by
+    /// `actors.inflight_max`.
+    waiting: VecDeque<Waiting>,
+    last_number: u64,
 }
 
 struct Resting {
@@ -59,24 +69,33 @@ struct Resting {
     busy: Busy,
 }
 
-/// Rows that a turn needed and memory did not have.
-#[derive(Debug)]
-struct Wanted {
-    header: bool,
-    profile: bool,
-    accounts: Vec<AccountId>,
+/// A turn that waits for rows, or behind one that does and is about the same.
+struct Waiting {
+    number: u64,
+    turn: TurnFor,
+    is_reading: bool,
 }
 
-/// Rows read where waiting is allowed.
-struct Read {
-    header: Option<Head>,
-    profile: Option<Profile>,
-    members: Vec<(AccountId, Option<Member>)>,
-}
-
-enum Learnt {
+/// What is known of a turn before it is judged.
+enum Prepared {
     Ready,
-    Cold(Wanted),
+    /// Its request was carried out before: that is its answer.
+    Repeated(Answer),
+    /// Rows are missing, the record of its request perhaps among them.
+    Cold {
+        wanted: Wanted,
+        with_record: bool,
+    },
+}
+
+/// Rows that a turn waited for.
+struct HaveRead {
+    number: u64,
+    /// Of the group when the read began.
+    incarnation: u64,
+    read: Read,
+    /// The record of its request, if it was looked for.
+    record: Option<Option<RequestAnswer>>,
 }
 
 impl GroupActor {
@@ -105,30 +124,45 @@ impl GroupActor {
             group: header.map(|h| Group::new(h.facts)),
             activation,
             counter: 0,
+            incarnation: 0,
             created_by: None,
             last_ticket: 0,
             settled: 0,
             pins: FxHashMap::default(),
             pinned: VecDeque::new(),
             resting: VecDeque::new(),
+            requests: FxHashMap::default(),
+            requested: VecDeque::new(),
             waiting: VecDeque::new(),
-            reading: false,
+            last_number: 0,
         }
     }
 
+    /// Takes a turn, or lets it wait: it overtakes those that wait for rows unless they are about the same.
     fn turn(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
-        if self.reading {
-            self.waiting.push_back(turn);
+        let number = self.last_number + 1;
+        self.last_number = number;
+        if self.waiting.iter().any(|earlier| may_not_overtake(&turn.turn, &earlier.turn.turn)) {
+            self.waiting.push_back(Waiting { number, turn, is_reading: false });
             return;
         }
-        match self.learn(&turn.turn.command) {
-            Ok(Learnt::Ready) => self.decide(turn, ctx),
-            Ok(Learnt::Cold(wanted)) => {
-                self.waiting.push_back(turn);
-                self.read(wanted, ctx);
+        if let Some(waiting) = self.attempt(number, turn, ctx) {
+            self.waiting.push_back(waiting);
+        }
+    }
+
+    /// Judges a turn if everything is known; gives it back if it has to wait for rows, which are being read then.
+    fn attempt(&mut self, number: u64, mut turn: TurnFor, ctx: &mut Context<Self>) -> Option<Waiting> {
+        match self.prepare(&mut turn.turn) {
+            Ok(Prepared::Ready) => self.decide(turn, ctx),
+            Ok(Prepared::Repeated(answer)) => self.rest(Ok(answer), turn.turn, turn.busy),
+            Ok(Prepared::Cold { wanted, with_record }) => {
+                self.read(number, wanted, turn.turn.request.clone().filter(|_| with_record), ctx);
+                return Some(Waiting { number, turn, is_reading: true });
             }
             Err(error) => self.fail(&error, turn, ctx),
         }
+        None
     }
 
     fn fail(&mut self, error: &DiskError, turn: TurnFor, ctx: &mut Context<Self>) {
@@ -138,75 +172,42 @@ impl GroupActor {
         ctx.stop();
     }
 
-    /// Makes known what the command is judged by, as far as memory has it.
-    fn learn(&mut self, command: &Command) -> Result<Learnt, DiskError> {
-        let mut wanted = Wanted { header: false, profile: false, accounts: Vec::new() };
-        let Some(group) = self.group.as_mut() else { return Ok(Learnt::Ready) };
-        if self.gno.is_none() && self.created_by.is_none() {
-            // Created and committed since this activation began: the rows have its number now.
-            match self.shared.lookups.header_now(self.key.app, &self.key.id)? {
-                Lookup::Found(header) => self.gno = Some(header.gno),
-                Lookup::Absent => panic!("group {} was created and has no header row", self.key.id),
-                Lookup::Cold => wanted.header = true,
+    /// Looks whether the request was made before, and makes known what the command is judged by.
+    fn prepare(&mut self, turn: &mut Turn) -> Result<Prepared, DiskError> {
+        let mut place = self.place();
+        let mut with_record = false;
+        if let Some(request) = turn.request.as_ref().filter(|_| !turn.is_first) {
+            if let Some(answer) = self.requests.get(request) {
+                return Ok(Prepared::Repeated(answer.clone()));
+            }
+            match place.earlier_now(self.shared.handle.id(), request, self.shared.stamp())? {
+                Lookup::Found(record) => return Ok(Prepared::Repeated(answer_of(record))),
+                Lookup::Absent => turn.is_first = true,
+                Lookup::Cold => with_record = true,
             }
         }
-        if command.needs_profile() && group.profile().is_none() {
-            match self.gno {
-                Some(gno) => match self.shared.lookups.profile_now(self.slot, gno)? {
-                    Lookup::Found(profile) => group.learn_profile(profile),
-                    Lookup::Absent => panic!("group {} has no profile row", self.key.id),
-                    Lookup::Cold => wanted.profile = true,
-                },
-                None => wanted.profile = true,
-            }
+        let mut wanted = Wanted::default();
+        if let Some(group) = self.group.as_mut() {
+            wanted = place.learn(group, &turn.command, self.created_by.is_none())?;
+            self.gno = place.gno;
         }
-        for account in command.named_accounts() {
-            if group.knows(account) {
-                continue;
-            }
-            let Some(gno) = self.gno else {
-                if wanted.header {
-                    wanted.accounts.push(account.clone());
-                } else {
-                    // Nobody is a member of a group under creation but those whom its entries name.
-                    group.learn(account.clone(), None);
-                }
-                continue;
-            };
-            match self.shared.lookups.member_now(self.slot, gno, account)? {
-                Lookup::Found(member) => group.learn(account.clone(), Some(member)),
-                Lookup::Absent => group.learn(account.clone(), None),
-                Lookup::Cold => wanted.accounts.push(account.clone()),
-            }
+        match wanted.is_empty() && !with_record {
+            true => Ok(Prepared::Ready),
+            false => Ok(Prepared::Cold { wanted, with_record }),
         }
-        if wanted.header || wanted.profile || !wanted.accounts.is_empty() {
-            return Ok(Learnt::Cold(wanted));
-        }
-        Ok(Learnt::Ready)
     }
 
-    /// Reads rows on the pool; turns that come meanwhile wait behind.
-    fn read(&mut self, wanted: Wanted, ctx: &mut Context<Self>) {
-        self.reading = true;
-        let (lookups, slot, gno) = (self.shared.lookups.clone(), self.slot, self.gno);
-        let (app, id) = (self.key.app, self.key.id.clone());
-        let work = tokio::task::spawn_blocking(move || -> Result<Read, DiskError> {
-            let header = match wanted.header {
-                true => lookups.header(app, &id)?,
-                false => None,
-            };
-            let gno = gno.or(header.as_ref().map(|h| h.gno));
-            let mut read = Read { header, profile: None, members: Vec::new() };
-            if let Some(gno) = gno {
-                if wanted.profile {
-                    read.profile = lookups.profile(slot, gno)?;
-                }
-                for account in wanted.accounts {
-                    let member = lookups.member(slot, gno, &account)?;
-                    read.members.push((account, member));
-                }
-            }
-            Ok(read)
+    fn place(&self) -> Place {
+        Place { lookups: self.shared.lookups.clone(), key: self.key.clone(), slot: self.slot, gno: self.gno }
+    }
+
+    /// Reads rows on the pool.
+    fn read(&self, number: u64, wanted: Wanted, request: Option<ClientRequest>, ctx: &mut Context<Self>) {
+        let (place, shard, at) = (self.place(), self.shared.handle.id(), self.shared.stamp());
+        let incarnation = self.incarnation;
+        let work = tokio::task::spawn_blocking(move || -> Result<HaveRead, DiskError> {
+            let record = request.map(|request| place.earlier(shard, &request, at)).transpose()?;
+            Ok(HaveRead { number, incarnation, read: place.read(wanted)?, record })
         });
         let done = async move {
             match work.await {
@@ -214,53 +215,55 @@ impl GroupActor {
                 Err(error) => Err(DiskError::Failed(format!("a read was lost: {error}"))),
             }
         };
-        use actix::ActorFutureExt;
         ctx.spawn(done.into_actor(self).map(|read, actor, ctx| actor.have_read(read, ctx)));
     }
 
-    fn have_read(&mut self, read: Result<Read, DiskError>, ctx: &mut Context<Self>) {
-        self.reading = false;
-        match read {
-            Ok(read) => {
-                if let Some(header) = read.header {
-                    self.gno = Some(header.gno);
-                }
-                if let Some(group) = self.group.as_mut() {
-                    if let Some(profile) = read.profile
-                        && group.profile().is_none()
-                    {
-                        group.learn_profile(profile);
-                    }
-                    for (account, member) in read.members {
-                        // An entry that was decided meanwhile knows better than the row.
-                        if !group.knows(&account) {
-                            group.learn(account, member);
-                        }
-                    }
-                }
-            }
+    fn have_read(&mut self, read: Result<HaveRead, DiskError>, ctx: &mut Context<Self>) {
+        let HaveRead { number, incarnation, read, record } = match read {
+            Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, "a group's rows cannot be read");
                 ctx.stop();
                 return;
             }
+        };
+        let mut place = self.place();
+        if let Some(group) = self.group.as_mut().filter(|_| incarnation == self.incarnation) {
+            place.take(group, read);
+            self.gno = place.gno;
         }
-        while !self.reading
-            && let Some(turn) = self.waiting.pop_front()
-        {
-            self.turn_or_requeue(turn, ctx);
+        let Some(at) = self.waiting.iter().position(|waiting| waiting.number == number) else { return };
+        self.waiting[at].is_reading = false;
+        match record {
+            Some(Some(record)) => {
+                if let Some(Waiting { turn, .. }) = self.waiting.remove(at) {
+                    self.rest(Ok(answer_of(record)), turn.turn, turn.busy);
+                }
+            }
+            Some(None) => self.waiting[at].turn.turn.is_first = true,
+            None => {}
         }
+        self.go_on(ctx);
     }
 
-    /// Takes a turn that waited; if it must wait again it keeps its place.
-    fn turn_or_requeue(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
-        match self.learn(&turn.turn.command) {
-            Ok(Learnt::Ready) => self.decide(turn, ctx),
-            Ok(Learnt::Cold(wanted)) => {
-                self.waiting.push_front(turn);
-                self.read(wanted, ctx);
+    /// Takes the turns that need wait no longer, in order.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        let mut at = 0;
+        while at < self.waiting.len() {
+            let blocked = |waiting: &Waiting| {
+                let earlier = self.waiting.iter().take(at);
+                waiting.is_reading
+                    || earlier.into_iter().any(|other| may_not_overtake(&waiting.turn.turn, &other.turn.turn))
+            };
+            if blocked(&self.waiting[at]) {
+                at += 1;
+                continue;
             }
-            Err(error) => self.fail(&error, turn, ctx),
+            let Some(Waiting { number, turn, .. }) = self.waiting.remove(at) else { return };
+            if let Some(waiting) = self.attempt(number, turn, ctx) {
+                self.waiting.insert(at, waiting);
+                at += 1;
+            }
         }
     }
 
@@ -281,7 +284,9 @@ impl GroupActor {
             limits: &turn.limits,
             at,
             full_accounts: &turn.reserved.full,
+            unknown_accounts: &turn.unknown,
             daily_quota_spent: turn.reserved.quota_spent,
+            app_full: turn.reserved.app_full,
         };
         match group::decide(self.group.as_ref(), &turn.command, &judging) {
             Ok(decision) if !decision.events.is_empty() => self.enqueue(decision, at, turn, busy, ctx),
@@ -301,26 +306,44 @@ impl GroupActor {
             base: self.version,
             next,
             at: at.0,
-            operator: operator(&turn.command).name().clone().into(),
+            operator: turn.command.operator().name().clone().into(),
             events: decision.events.iter().map(EventForm::from).collect(),
             notices: decision.notices.iter().map(NoticeForm::from).collect(),
             quota_day: self.counted_day(&turn),
+            request: turn.request.as_ref().map(|request| RequestForm::new(request, answer_form(&decision.answer))),
         };
+        if let Some(request) = &turn.request {
+            self.requests.insert(request.clone(), decision.answer.clone());
+            self.requested.push_back((ticket, request.clone()));
+        }
         for event in &decision.events {
             match event {
                 Event::Created(_) => {
+                    self.incarnation += 1;
                     self.created_by = Some(ticket);
                     self.gno = None;
                 }
                 Event::Destroyed { .. } => {
+                    self.incarnation += 1;
                     self.created_by = None;
                     self.gno = None;
                 }
                 Event::MembersAdded { members, .. } => {
                     members.iter().for_each(|m| self.pin(&m.account, ticket));
                 }
-                Event::MembersRemoved { accounts, .. } => accounts.iter().for_each(|a| self.pin(a, ticket)),
-                Event::ProfileChanged { .. } => {}
+                Event::MembersImported { members } => members.iter().for_each(|m| self.pin(&m.account, ticket)),
+                Event::MemberChanged { account, .. } => self.pin(account, ticket),
+                Event::OwnerChanged { from, to, .. } => {
+                    from.iter().chain([to]).for_each(|account| self.pin(account, ticket));
+                }
+                Event::LiveAdminsChanged { appointed, dismissed, .. } => {
+                    appointed.iter().chain(dismissed).for_each(|account| self.pin(account, ticket));
+                }
+                Event::MembersRemoved { accounts, .. }
+                | Event::Muted { accounts, .. }
+                | Event::Banned { accounts, .. }
+                | Event::Unbanned { accounts } => accounts.iter().for_each(|account| self.pin(account, ticket)),
+                Event::ProfileChanged { .. } | Event::AttributesChanged { .. } | Event::CountersChanged { .. } => {}
             }
             group::evolve(&mut self.group, event);
         }
@@ -421,11 +444,14 @@ impl GroupActor {
                 }
             }
         }
+        while self.requested.front().is_some_and(|(by, _)| *by <= ticket) {
+            let Some((_, request)) = self.requested.pop_front() else { break };
+            self.requests.remove(&request);
+        }
         if self.settled == self.last_ticket
-            && !self.reading
             && let Some(group) = self.group.as_mut()
         {
-            group.forget_profile();
+            group.forget_shared();
         }
         while let Some(resting) = self.resting.front()
             && resting.ticket <= ticket
@@ -436,14 +462,9 @@ impl GroupActor {
     }
 }
 
-fn operator(command: &Command) -> &Operator {
-    match command {
-        Command::Create(c) => &c.operator,
-        Command::Add(c) => &c.operator,
-        Command::Remove(c) => &c.operator,
-        Command::ChangeProfile(c) => &c.operator,
-        Command::Destroy(c) => &c.operator,
-    }
+/// Whether a turn has to stay behind an earlier one that waits.
+fn may_not_overtake(turn: &Turn, earlier: &Turn) -> bool {
+    turn.request.is_some() && turn.request == earlier.request || share_a_subject(&turn.command, &earlier.command)
 }
 
 impl Actor for GroupActor {
@@ -452,12 +473,12 @@ impl Actor for GroupActor {
     /// What rested on an entry that failed is judged again by a fresh activation.
     fn stopped(&mut self, _ctx: &mut Self::Context) {
         let resting = std::mem::take(&mut self.resting).into_iter().map(|r| (r.turn, r.busy));
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|t| (t.turn, t.busy));
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|w| (w.turn.turn, w.turn.busy));
         for (turn, busy) in resting.chain(waiting) {
             drop(busy);
             self.shared.cancel(&self.key, &turn.reserved);
-            let Turn { command, limits, call, .. } = turn;
-            self.shared.again(Again { key: self.key.clone(), command, limits, call });
+            let Turn { command, limits, request, unknown, call, .. } = turn;
+            self.shared.again(Again { key: self.key.clone(), command, limits, request, unknown, call });
         }
     }
 }

@@ -21,18 +21,19 @@ use super::disbanding::Disbanding;
 use super::group::{ACTIVE_GROUP_BYTES, GroupActor};
 use super::inbox::Inbox;
 use super::message::{
-    Again, AppliedEntries, BusyCount, Cancel, Deliver, Delivered, EntryOrigin, Flush, Grant, GroupKey,
-    LeadershipChanged, Loaded, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved, SettleInbox, Settled,
-    Submit, Turn, TurnFor,
+    Again, AppliedEntries, BusyCount, Cancel, ChangeAccounts, Deliver, Delivered, EntryOrigin, Flush, Grant, GroupKey,
+    LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
+    SettleInbox, Settled, Submit, Turn, TurnFor,
 };
 use super::quota::{day_of, takes_of};
 use super::reservations::Reservations;
 use super::{ReadError, SubmitError};
-use crate::group::Limits;
+use crate::group::{AppLimit, Limits};
 use crate::id::{AccountId, AppId};
 use crate::metrics;
 use crate::shard::{
-    AppliedProposal, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer, recover, shard_of_account,
+    AccountsEntry, AppliedProposal, ClientRequest, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer,
+    RequestAnswer, RequestForm, RequestName, bucket_of, minted_of, recover, shard_of_account, shard_of_app,
     shard_of_quota,
 };
 use crate::time::{Clock, Stamp};
@@ -76,6 +77,9 @@ const SWEEP_EVERY: Duration = Duration::from_millis(250);
 const JOB_PAUSE: Duration = Duration::from_millis(1);
 /// An account is far from its limit only if so many groups are missing; with smaller limits the holder is always asked.
 const FAR_GROUPS_MIN: u64 = 1000;
+/// What was received waits so long for an entry that leaves anyway: an entry of its own costs as much as a command.
+/// The sender has it on disk, and who wants to read it does not wait for this.
+const INBOX_LINGER: Duration = Duration::from_millis(5);
 /// Proposals between a host and its log: more than may be in flight never wait here.
 const PROPOSE_CHANNEL: usize = 4;
 
@@ -151,7 +155,7 @@ impl Shared {
     }
 
     pub(super) fn push(&self, item: Vec<u8>, origin: Origin) {
-        if let Origin::Entry(_) = origin {
+        if let Origin::Entry(_) | Origin::Accounts(_) = origin {
             metrics::get().proposals.increment(1);
         }
         self.proposer.borrow_mut().push(item, origin);
@@ -173,16 +177,29 @@ impl Shared {
         let Some(peers) = self.peers.get() else { return };
         for account in &reserved.held {
             let shard = shard_of_account(key.app, account, self.shards);
-            let cancel = Cancel { app: key.app, accounts: vec![account.clone()], quota_day: None };
+            let cancel =
+                Cancel { app: key.app, accounts: vec![account.clone()], quota_day: None, app_limits: Vec::new() };
             peers[usize::from(shard.0)].host.do_send(cancel);
         }
         if reserved.quota_held
             && let Some(day) = reserved.quota_day
         {
             let shard = shard_of_quota(key.app, day, self.shards);
-            let cancel = Cancel { app: key.app, accounts: Vec::new(), quota_day: Some(day) };
+            let cancel = Cancel { app: key.app, accounts: Vec::new(), quota_day: Some(day), app_limits: Vec::new() };
             peers[usize::from(shard.0)].host.do_send(cancel);
         }
+        self.release_app(key.app, &reserved.app_held);
+    }
+
+    /// Gives back places in limits on all groups of an app: the group is counted where it is, or came to nothing.
+    fn release_app(&self, app: AppId, held: &[AppLimit]) {
+        if held.is_empty() {
+            return;
+        }
+        let Some(peers) = self.peers.get() else { return };
+        let shard = shard_of_app(app, self.shards);
+        let cancel = Cancel { app, accounts: Vec::new(), quota_day: None, app_limits: held.to_vec() };
+        peers[usize::from(shard.0)].host.do_send(cancel);
     }
 }
 
@@ -221,6 +238,10 @@ struct Leading {
     /// Outbox sequence by target when this leadership began.
     owed: Vec<(ShardId, u64)>,
     is_recovered: bool,
+    /// What was received is going to be proposed in a while.
+    is_lingering: bool,
+    /// Records of requests before this bucket were dropped, or are being.
+    requests_dropped: u32,
 }
 
 struct Unindexed {
@@ -305,15 +326,33 @@ impl ShardHost {
     }
 
     fn fail(&self, origin: Origin, error: SubmitError) {
-        if let Origin::Entry(entry) = origin {
-            let EntryOrigin { key, group, ticket, call, reserved, busy, .. } = *entry;
-            if let Some(leading) = &self.leading {
-                leading.shared.cancel(&key, &reserved);
+        match origin {
+            Origin::Entry(entry) => {
+                let EntryOrigin { key, group, ticket, call, reserved, busy, .. } = *entry;
+                if let Some(leading) = &self.leading {
+                    leading.shared.cancel(&key, &reserved);
+                }
+                call.answer(Err(error));
+                drop(busy);
+                group.do_send(Settled { ticket, applied: false });
             }
-            call.answer(Err(error));
-            drop(busy);
-            group.do_send(Settled { ticket, applied: false });
+            Origin::Accounts(call) => call.answer(Err(error)),
+            Origin::Mint(origin) => {
+                let _ = origin.reply.send(Err(error));
+            }
+            Origin::Inbox { .. } | Origin::OutboxAck { .. } | Origin::Job(_) | Origin::DropRequests => {}
         }
+    }
+
+    /// Why nothing that was routed by that leadership, and has until then, is taken up.
+    fn declines(&self, leadership: Leadership, deadline: Instant) -> Option<SubmitError> {
+        let what = match self.leading.as_ref() {
+            None => "this node does not lead the shard",
+            Some(leading) if leading.shared.term != leadership.term => "the leadership of the shard changed",
+            Some(_) if Instant::now() >= deadline => "the deadline passed",
+            Some(_) => return None,
+        };
+        Some(SubmitError::Unavailable { what })
     }
 
     fn forget_stopped(&mut self) {
@@ -376,29 +415,31 @@ impl ShardHost {
 
     /// Asks the holders of the limits that the command meets; most commands are far from all of them.
     fn reserve(&mut self, submit: Submit, ctx: &mut Context<Self>) {
-        let Submit { key, command, limits, call, .. } = submit;
+        let Submit { key, command, limits, request, unknown, call, .. } = submit;
         let takes = takes_of(&command, &limits);
         let mut reserved = Reserved::default();
         let Some(leading) = self.leading.as_ref() else { return };
         if takes.quota {
             reserved.quota_day = Some(day_of(Stamp(self.clock.now()), &limits));
         }
-        let near = match self.near_limit(key.app, &takes.accounts, &limits) {
+        let near = self.near_limit(key.app, &takes.accounts, &limits);
+        let near = near.and_then(|near| Ok((near, self.near_app_limits(key.app, takes.app_limits, &limits)?)));
+        let (near, near_app) = match near {
             Ok(near) => near,
             Err(error) => {
-                call.span().in_scope(|| tracing::error!(%error, "an account's count cannot be read"));
-                call.answer(Err(SubmitError::Unavailable { what: "an account's rows cannot be read" }));
+                call.span().in_scope(|| tracing::error!(%error, "a count cannot be read"));
+                call.answer(Err(SubmitError::Unavailable { what: "a limit's rows cannot be read" }));
                 return;
             }
         };
-        let turn = Turn { command, limits: limits.clone(), call, reserved };
+        let turn = Turn { command, limits: limits.clone(), request, is_first: false, unknown, call, reserved };
         let ask_quota = takes.adds_group.then_some(turn.reserved.quota_day).flatten();
-        if near.is_empty() && ask_quota.is_none() {
+        if near.is_empty() && ask_quota.is_none() && near_app.is_empty() {
             self.dispatch(key, turn, ctx);
             return;
         }
         let term = leading.shared.term;
-        let asked = self.ask(key.app, &limits, near, ask_quota);
+        let asked = self.ask(key.app, &limits, near, ask_quota, near_app);
         ctx.spawn(asked.into_actor(self).map(move |granted, host, ctx| {
             let mut turn = turn;
             match granted {
@@ -407,6 +448,8 @@ impl ShardHost {
                     turn.reserved.held = grant.held;
                     turn.reserved.quota_spent = grant.quota_spent;
                     turn.reserved.quota_held = grant.quota_held;
+                    turn.reserved.app_full = grant.app_full;
+                    turn.reserved.app_held = grant.app_held;
                     if host.leading.as_ref().is_some_and(|l| l.shared.term == term) {
                         host.dispatch(key, turn, ctx);
                     } else {
@@ -440,10 +483,29 @@ impl ShardHost {
         Ok(near)
     }
 
+    /// The limits on all groups of the app that it is not far below of.
+    fn near_app_limits(
+        &self,
+        app: AppId,
+        app_limits: Vec<AppLimit>,
+        limits: &Limits,
+    ) -> Result<Vec<AppLimit>, DiskError> {
+        let mut near = Vec::new();
+        for limit in app_limits {
+            let max = limit.of(limits);
+            let margin = (max / 2).max(FAR_GROUPS_MIN);
+            if margin >= max || count_groups(&self.peers, app, limit)?.saturating_add(margin) >= max {
+                near.push(limit);
+            }
+        }
+        Ok(near)
+    }
+
     /// Holds what there is room for now.
     fn grant(&mut self, reserve: Reserve) {
+        let groups = |limit| count_groups(&self.peers, reserve.app, limit);
         let granted = match self.leading.as_mut() {
-            Some(leading) => match leading.reservations.room(&leading.shared.lookups, &reserve) {
+            Some(leading) => match leading.reservations.room(&leading.shared.lookups, &reserve, groups) {
                 Ok(room) => Ok(leading.reservations.hold(reserve.app, room, Instant::now())),
                 Err(error) => Err(count_unreadable(&error)),
             },
@@ -458,6 +520,7 @@ impl ShardHost {
         limits: &Arc<Limits>,
         accounts: Vec<AccountId>,
         quota_day: Option<i32>,
+        app_limits: Vec<AppLimit>,
     ) -> impl Future<Output = Result<Grant, SubmitError>> + 'static {
         let mut by_shard: Vec<(ShardId, Vec<AccountId>, Option<i32>)> = Vec::new();
         let mut at = |shard: ShardId| match by_shard.iter().position(|(s, ..)| *s == shard) {
@@ -469,6 +532,7 @@ impl ShardHost {
         };
         let places: Vec<usize> = accounts.iter().map(|account| at(self.shard_of_account(app, account))).collect();
         let quota_place = quota_day.map(|day| at(shard_of_quota(app, day, self.shards)));
+        let app_place = (!app_limits.is_empty()).then(|| at(shard_of_app(app, self.shards)));
         for (place, account) in places.into_iter().zip(accounts) {
             by_shard[place].1.push(account);
         }
@@ -476,10 +540,11 @@ impl ShardHost {
             by_shard[place].2 = quota_day;
         }
         let mut answers = Vec::new();
-        for (shard, accounts, quota_day) in by_shard {
+        for (place, (shard, accounts, quota_day)) in by_shard.into_iter().enumerate() {
             let Some(peer) = self.peer(shard) else { continue };
             let (reply, answer) = tokio::sync::oneshot::channel();
-            peer.host.do_send(Reserve { app, limits: limits.clone(), accounts, quota_day, reply });
+            let app_limits = if app_place == Some(place) { app_limits.clone() } else { Vec::new() };
+            peer.host.do_send(Reserve { app, limits: limits.clone(), accounts, quota_day, app_limits, reply });
             answers.push(answer);
         }
         async move {
@@ -492,6 +557,8 @@ impl ShardHost {
                 all.held.extend(grant.held);
                 all.quota_spent |= grant.quota_spent;
                 all.quota_held |= grant.quota_held;
+                all.app_full = all.app_full.or(grant.app_full);
+                all.app_held.extend(grant.app_held);
             }
             Ok(all)
         }
@@ -521,9 +588,22 @@ impl ShardHost {
         });
         metrics::get().entries_applied.increment(1);
         let mut entries = Vec::new();
-        for (origin, outcome) in in_flight.into_iter().flat_map(|f| f.origins).zip(&proposal.outcomes) {
+        let mut unknown = proposal.unknown.into_iter().peekable();
+        let items = in_flight.into_iter().flat_map(|f| f.origins).zip(&proposal.outcomes);
+        for (place, (origin, outcome)) in items.enumerate() {
             match (origin, outcome) {
+                (Origin::Accounts(call), Outcome::Applied) => {
+                    let of_item = unknown.next_if(|(item, _)| *item == place);
+                    call.answer(Ok(of_item.map(|(_, positions)| positions).unwrap_or_default()));
+                }
+                (origin @ Origin::Accounts(_), Outcome::Conflict) => {
+                    self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" });
+                }
                 (Origin::Entry(entry), Outcome::Applied) => {
+                    if let Some(leading) = &self.leading {
+                        // Before its caller hears of it: whoever asks next finds the group counted once.
+                        leading.shared.release_app(entry.key.app, &entry.reserved.app_held);
+                    }
                     entry.group.do_send(Settled { ticket: entry.ticket, applied: true });
                     entries.push(*entry);
                 }
@@ -542,7 +622,8 @@ impl ShardHost {
                         leading.courier.acknowledged(target, through);
                     }
                 }
-                (Origin::Job(_), _) => {}
+                (Origin::Job(_) | Origin::DropRequests, _) => {}
+                (Origin::Mint(origin), _) => self.minted(*origin),
             }
         }
         let Some(leading) = self.leading.as_mut() else {
@@ -566,6 +647,9 @@ impl ShardHost {
         if !entries.is_empty() {
             leading.unindexed.push(Unindexed { needs, since: Instant::now(), entries });
         }
+        if let Some(before) = proposal.requests_left {
+            self.drop_requests(before, ctx);
+        }
         for (source, through) in proposal.deliveries {
             if let Some(peer) = self.peer(source) {
                 peer.host.do_send(Delivered { target: self.shard, through });
@@ -576,7 +660,7 @@ impl ShardHost {
         }
         self.deliver();
         // What came while an inbox entry was under way.
-        self.propose_inbox();
+        self.schedule_inbox(ctx);
         self.release_indexed();
     }
 
@@ -586,6 +670,41 @@ impl ShardHost {
                 leading.shared.push(Item::DisbandStep { gno: job.gno.0 }.encode(), Origin::Job(job));
             }
         });
+    }
+
+    /// Drops further records of requests in a while, so that it yields to commands.
+    fn drop_requests(&self, before: u32, ctx: &mut Context<Self>) {
+        ctx.run_later(JOB_PAUSE, move |host, _| {
+            if let Some(leading) = &host.leading {
+                leading.shared.push(Item::DropRequests { before }.encode(), Origin::DropRequests);
+            }
+        });
+    }
+
+    /// The request has a record now: the one that was proposed, or an earlier one.
+    fn minted(&self, origin: MintOrigin) {
+        let Some(leading) = &self.leading else {
+            let _ = origin.reply.send(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
+            return;
+        };
+        let MintOrigin { app, request, reply } = origin;
+        let (lookups, shard, at) = (leading.shared.lookups.clone(), self.shard, leading.shared.stamp());
+        let answer = |record: Option<RequestAnswer>| match record {
+            Some(record) => Ok(minted_of(record)),
+            None => Err(SubmitError::Unavailable { what: "the record of the request is gone" }),
+        };
+        match lookups.request_now(shard, mint_name(app, &request), at) {
+            Ok(Lookup::Found(record)) => {
+                let _ = reply.send(answer(Some(record)));
+            }
+            // What was written a moment ago may be on disk only by now.
+            _ => {
+                tokio::task::spawn_blocking(move || {
+                    let record = lookups.request(shard, mint_name(app, &request), at);
+                    let _ = reply.send(record.map_err(|error| count_unreadable(&error)).and_then(answer));
+                });
+            }
+        }
     }
 
     /// Hands new outbox rows to their targets' hosts.
@@ -611,6 +730,21 @@ impl ShardHost {
         if !leading.is_recovered && leading.owed.iter().all(|(target, seq)| leading.courier.received(*target) >= *seq) {
             leading.is_recovered = true;
             self.recovered.set(self.shard, true);
+        }
+    }
+
+    /// Proposes what was received if somebody waits for it; else it rides in the next entry, or leaves in a while.
+    fn schedule_inbox(&mut self, ctx: &mut Context<Self>) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        if leading.inbox.is_awaited() {
+            self.propose_inbox();
+        } else if leading.inbox.has_due() && !std::mem::replace(&mut leading.is_lingering, true) {
+            ctx.run_later(INBOX_LINGER, |host, _| {
+                if let Some(leading) = host.leading.as_mut() {
+                    leading.is_lingering = false;
+                }
+                host.propose_inbox();
+            });
         }
     }
 
@@ -645,6 +779,12 @@ impl ShardHost {
         }
         metrics::get().passivations.increment((before - leading.groups.len()) as u64);
         leading.reservations.expire(now);
+        // Records are found in the bucket of now and the one before.
+        let before = bucket_of(Stamp(self.clock.now())).saturating_sub(1);
+        if leading.requests_dropped < before {
+            leading.requests_dropped = before;
+            leading.shared.push(Item::DropRequests { before }.encode(), Origin::DropRequests);
+        }
         leading.courier.repeat_lost(now);
         for (target, through) in leading.courier.unacknowledged() {
             let item = Item::OutboxAck { target: target.0, through };
@@ -653,6 +793,22 @@ impl ShardHost {
         self.deliver();
         self.release_indexed();
     }
+}
+
+fn mint_name(app: AppId, request: &ClientRequest) -> RequestName<'_> {
+    let (caller, id) = (request.caller.as_str(), request.id.as_str());
+    RequestName { app, caller, command: request.command, group: None, id }
+}
+
+/// The groups of an app that a limit is about: every shard counts its own.
+fn count_groups(peers: &Peers, app: AppId, limit: AppLimit) -> Result<u64, DiskError> {
+    let mut count = 0;
+    for (shard, peer) in peers.get().into_iter().flatten().enumerate() {
+        for kind in limit.kinds() {
+            count += peer.lookups.groups(ShardId(shard as u16), app, Some(*kind))?;
+        }
+    }
+    Ok(count)
 }
 
 /// Hands proposals to the log one after the other, so that they keep their order.
@@ -776,6 +932,8 @@ impl Handler<Recovered> for ShardHost {
             shared,
             owed,
             is_recovered: false,
+            is_lingering: false,
+            requests_dropped: 0,
             groups: FxHashMap::default(),
             loading: FxHashMap::default(),
             courier: Courier::new(recovery.heads, recovery.outbox, self.options.outbox_rows_max),
@@ -803,19 +961,11 @@ impl Handler<Submit> for ShardHost {
     type Result = ();
 
     fn handle(&mut self, submit: Submit, ctx: &mut Self::Context) {
-        let Some(leading) = self.leading.as_ref() else {
-            submit.call.answer(Err(SubmitError::Unavailable { what: "this node does not lead the shard" }));
-            return;
-        };
-        if leading.shared.term != submit.leadership.term {
-            submit.call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard changed" }));
+        if let Some(error) = self.declines(submit.leadership, submit.call.deadline()) {
+            submit.call.answer(Err(error));
             return;
         }
-        if Instant::now() >= submit.call.deadline() {
-            submit.call.answer(Err(SubmitError::Unavailable { what: "the deadline passed" }));
-            return;
-        }
-        if leading.courier.is_full() {
+        if self.leading.as_ref().is_some_and(|leading| leading.courier.is_full()) {
             submit.call.answer(Err(SubmitError::Overloaded { what: "a neighbouring shard does not keep up" }));
             return;
         }
@@ -823,17 +973,41 @@ impl Handler<Submit> for ShardHost {
     }
 }
 
+impl Handler<ChangeAccounts> for ShardHost {
+    type Result = ();
+
+    /// No actor decides: an import or a deletion holds whatever was there before.
+    fn handle(&mut self, change: ChangeAccounts, _ctx: &mut Self::Context) {
+        let ChangeAccounts { app, changes, leadership, call } = change;
+        if let Some(error) = self.declines(leadership, call.deadline()) {
+            call.answer(Err(error));
+            return;
+        }
+        let Some(leading) = self.leading.as_ref() else { return };
+        if !leading.shared.proposer.borrow().has_room() {
+            call.answer(Err(SubmitError::Overloaded { what: "the shard's queue is full" }));
+            return;
+        }
+        if !call.begin() {
+            call.answer(Err(SubmitError::Unavailable { what: "the deadline passed" }));
+            return;
+        }
+        let entry = AccountsEntry { app: app.0, at: leading.shared.stamp().0, changes };
+        leading.shared.push(Item::Accounts(entry).encode(), Origin::Accounts(call));
+    }
+}
+
 impl Handler<Again> for ShardHost {
     type Result = ();
 
     fn handle(&mut self, again: Again, ctx: &mut Self::Context) {
-        let Again { key, command, limits, call } = again;
+        let Again { key, command, limits, request, unknown, call } = again;
         let Some(leading) = self.leading.as_ref() else {
             call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
             return;
         };
         let leadership = Leadership { term: leading.shared.term };
-        self.handle(Submit { key, command, limits, leadership, call }, ctx);
+        self.handle(Submit { key, command, limits, request, unknown, leadership, call }, ctx);
     }
 }
 
@@ -866,6 +1040,9 @@ impl Handler<Flush> for ShardHost {
     fn handle(&mut self, _: Flush, _ctx: &mut Self::Context) {
         if let Some(leading) = self.leading.as_ref() {
             leading.shared.flushing.set(false);
+            if !leading.shared.proposer.borrow().is_empty() {
+                self.propose_inbox();
+            }
         }
         self.flush();
     }
@@ -910,7 +1087,7 @@ impl Handler<ProposalRefused> for ShardHost {
                     if let Some(leading) = self.leading.as_mut() {
                         leading.inbox.landed(source);
                     }
-                    self.propose_inbox();
+                    self.schedule_inbox(ctx);
                 }
                 Origin::OutboxAck { target, .. } => {
                     if let Some(leading) = self.leading.as_mut() {
@@ -918,6 +1095,8 @@ impl Handler<ProposalRefused> for ShardHost {
                     }
                 }
                 Origin::Job(job) => self.continue_job(job, ctx),
+                // The next leadership begins again.
+                Origin::DropRequests => {}
                 origin => self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" }),
             }
         }
@@ -927,13 +1106,13 @@ impl Handler<ProposalRefused> for ShardHost {
 impl Handler<Deliver> for ShardHost {
     type Result = ();
 
-    fn handle(&mut self, deliver: Deliver, _ctx: &mut Self::Context) {
+    fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
         let Some(leading) = self.leading.as_mut() else { return };
         let (through, again) = leading.inbox.receive(deliver.source, deliver.rows);
         if let Some(peer) = self.peer(deliver.source) {
             peer.host.do_send(Received { target: self.shard, through, again });
         }
-        self.propose_inbox();
+        self.schedule_inbox(ctx);
     }
 }
 
@@ -967,12 +1146,13 @@ impl Handler<Delivered> for ShardHost {
 impl Handler<SettleInbox> for ShardHost {
     type Result = ();
 
-    fn handle(&mut self, settle: SettleInbox, _ctx: &mut Self::Context) {
+    fn handle(&mut self, settle: SettleInbox, ctx: &mut Self::Context) {
         let Some(leading) = self.leading.as_mut() else {
             let _ = settle.reply.send(Err(ReadError::Unavailable { what: "this node does not lead the shard" }));
             return;
         };
         leading.inbox.wait(settle.reply);
+        self.schedule_inbox(ctx);
     }
 }
 
@@ -986,7 +1166,8 @@ impl Handler<Reserve> for ShardHost {
             let _ = reserve.reply.send(Err(NO_HOLDER));
             return;
         };
-        match leading.reservations.room(&leading.shared.lookups, &reserve) {
+        let groups = |limit| count_groups(&self.peers, reserve.app, limit);
+        match leading.reservations.room(&leading.shared.lookups, &reserve, groups) {
             Ok(room) if room.is_enough() => {
                 let grant = leading.reservations.hold(reserve.app, room, Instant::now());
                 let _ = reserve.reply.send(Ok(grant));
@@ -994,6 +1175,7 @@ impl Handler<Reserve> for ShardHost {
             Ok(_) => {
                 let (reply, applied) = tokio::sync::oneshot::channel();
                 leading.inbox.wait(reply);
+                self.schedule_inbox(ctx);
                 // However the wait ended: without a leadership the answer is that there is no holder.
                 ctx.spawn(applied.into_actor(self).map(|_, host, _| host.grant(reserve)));
             }
@@ -1011,5 +1193,25 @@ impl Handler<Cancel> for ShardHost {
         if let Some(leading) = self.leading.as_mut() {
             leading.reservations.cancel(cancel);
         }
+    }
+}
+
+impl Handler<Mint> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, mint: Mint, _ctx: &mut Self::Context) {
+        let Mint { app, request, id, leadership, reply } = mint;
+        let led = self.leading.as_ref().filter(|leading| leading.shared.term == leadership.term);
+        let Some(leading) = led else {
+            let _ = reply.send(Err(SubmitError::Unavailable { what: "the leadership of the shard changed" }));
+            return;
+        };
+        if !leading.shared.proposer.borrow().has_room() {
+            let _ = reply.send(Err(SubmitError::Overloaded { what: "the shard's queue is full" }));
+            return;
+        }
+        let form = RequestForm::new(&request, RequestAnswer::Minted(id.into()));
+        let item = Item::Mint { app: app.0, request: form, at: leading.shared.stamp().0 };
+        leading.shared.push(item.encode(), Origin::Mint(Box::new(MintOrigin { app, request, reply })));
     }
 }

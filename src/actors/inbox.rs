@@ -63,6 +63,16 @@ impl Inbox {
         (source.received, is_gap)
     }
 
+    /// Whether somebody waits for what was received.
+    pub fn is_awaited(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether something could be proposed now.
+    pub fn has_due(&self) -> bool {
+        self.sources.values().any(|source| source.proposed.is_none() && !source.rows.is_empty())
+    }
+
     /// Entries to propose: for every source without one under way, all that came meanwhile.
     pub fn due(&mut self) -> Vec<(ShardId, Vec<Row>)> {
         let mut due = Vec::new();

@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 
 use super::call::Call;
 use super::{ReadError, SubmitError};
-use crate::group::{Answer, Command, Limits, Refusal};
+use crate::group::{Answer, AppLimit, Command, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
-use crate::shard::{Applied, Effect, Head, Job, Recovery};
+use crate::shard::{Applied, ClientRequest, Effect, Head, IdentityChange, Job, Recovery};
 
 /// A group's name in the whole service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,9 +27,25 @@ pub struct Submit {
     pub key: GroupKey,
     pub command: Command,
     pub limits: Arc<Limits>,
+    /// The name that the caller gave its request, if any.
+    pub request: Option<ClientRequest>,
+    /// Named accounts that have to exist and do not.
+    pub unknown: Vec<AccountId>,
     /// The leadership it was routed by.
     pub leadership: Leadership,
     pub call: Call,
+}
+
+/// Accounts to be imported or deleted, from the front door to the host of their shard; the answer is the positions
+/// of the changes whose account was not imported before.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ChangeAccounts {
+    pub app: AppId,
+    pub changes: Vec<IdentityChange>,
+    /// The leadership it was routed by.
+    pub leadership: Leadership,
+    pub call: Call<Vec<usize>>,
 }
 
 /// A command on its way to its group, with what was asked elsewhere first.
@@ -38,6 +54,10 @@ pub struct Submit {
 pub struct Turn {
     pub command: Command,
     pub limits: Arc<Limits>,
+    pub request: Option<ClientRequest>,
+    /// No record of the request was found: it is made for the first time.
+    pub is_first: bool,
+    pub unknown: Vec<AccountId>,
     pub call: Call,
     pub reserved: Reserved,
 }
@@ -53,6 +73,10 @@ pub struct Reserved {
     pub quota_day: Option<i32>,
     pub quota_spent: bool,
     pub quota_held: bool,
+    /// The limit on all groups of the app that has no place left.
+    pub app_full: Option<AppLimit>,
+    /// Such limits of which a place is held.
+    pub app_held: Vec<AppLimit>,
 }
 
 /// Who is answered when an entry is applied.
@@ -71,9 +95,20 @@ pub struct EntryOrigin {
 #[derive(Debug)]
 pub enum Origin {
     Entry(Box<EntryOrigin>),
+    Accounts(Call<Vec<usize>>),
     Inbox { source: ShardId },
     OutboxAck { target: ShardId, through: u64 },
     Job(Job),
+    Mint(Box<MintOrigin>),
+    DropRequests,
+}
+
+/// Who is answered when a request has its id.
+#[derive(Debug)]
+pub struct MintOrigin {
+    pub app: AppId,
+    pub request: ClientRequest,
+    pub reply: oneshot::Sender<Result<GroupId, SubmitError>>,
 }
 
 /// How many commands a group has under way; its host keeps it active while there are any.
@@ -126,6 +161,8 @@ pub struct Again {
     pub key: GroupKey,
     pub command: Command,
     pub limits: Arc<Limits>,
+    pub request: Option<ClientRequest>,
+    pub unknown: Vec<AccountId>,
     pub call: Call,
 }
 
@@ -206,6 +243,8 @@ pub struct Reserve {
     pub accounts: Vec<AccountId>,
     /// The day of which one more group is wanted.
     pub quota_day: Option<i32>,
+    /// Limits of which the app wants a place for one more group.
+    pub app_limits: Vec<AppLimit>,
     pub reply: oneshot::Sender<Result<Grant, SubmitError>>,
 }
 
@@ -216,6 +255,8 @@ pub struct Grant {
     pub held: Vec<AccountId>,
     pub quota_spent: bool,
     pub quota_held: bool,
+    pub app_full: Option<AppLimit>,
+    pub app_held: Vec<AppLimit>,
 }
 
 /// Gives back what was reserved and not used.
@@ -225,6 +266,19 @@ pub struct Cancel {
     pub app: AppId,
     pub accounts: Vec<AccountId>,
     pub quota_day: Option<i32>,
+    pub app_limits: Vec<AppLimit>,
+}
+
+/// Asks for the id of a request that creates a group without naming one: the first id it was given stays its id.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Mint {
+    pub app: AppId,
+    pub request: ClientRequest,
+    /// The id it gets unless it has one.
+    pub id: GroupId,
+    pub leadership: Leadership,
+    pub reply: oneshot::Sender<Result<GroupId, SubmitError>>,
 }
 
 /// Proposals may leave now: sent to oneself, so that what is in the mailbox already joins them.

@@ -1,7 +1,9 @@
 //! Thin shells around the rules: routing, activation, turns, waiting replies, what shards tell each other.
 
+mod accounts;
 mod call;
 mod courier;
+mod demand;
 mod disbanding;
 mod group;
 mod host;
@@ -16,11 +18,13 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::{Existing, ImportAccount};
 pub use host::HostOptions;
 pub use service::{AppLimits, ReadError, Service, SubmitError};
 pub use start::{StartError, start};
 
 // What reads answer is made where rows are read; the front door knows it from here.
 pub use crate::shard::{
-    GroupView, JoinedGroup, JoinedList, JoinedQuery, MemberPage, MemberQuery, MemberView, MsgFlag, PageStart,
+    AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, ClientRequest, GroupView, JoinedGroup, JoinedList, JoinedQuery,
+    KeyValues, LiveAdmins, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart,
 };

@@ -11,6 +11,7 @@ use muster_cluster::DiskError;
 use rustc_hash::FxHashMap;
 
 use super::message::{Cancel, Grant, Reserve};
+use crate::group::AppLimit;
 use crate::id::{AccountId, AppId};
 use crate::shard::{Count, Lookups};
 
@@ -31,6 +32,9 @@ struct Held {
 pub(super) struct Reservations {
     accounts: FxHashMap<(AppId, AccountId), Held>,
     quotas: FxHashMap<(AppId, i32), Held>,
+    /// When each place falls back. The count beside them is never remembered: shards count for themselves, and a
+    /// place is given back as soon as its group is counted.
+    apps: FxHashMap<(AppId, AppLimit), Vec<Instant>>,
 }
 
 /// How much room there is for what was asked for.
@@ -38,6 +42,8 @@ pub(super) struct Reservations {
 pub(super) struct Room {
     accounts: Vec<(AccountId, Place)>,
     quota: Option<(i32, Place)>,
+    /// Whether there is a place of each.
+    apps: Vec<(AppLimit, bool)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,16 +55,23 @@ struct Place {
 impl Room {
     /// Whether there is a place of everything.
     pub fn is_enough(&self) -> bool {
-        self.accounts.iter().all(|(_, place)| place.is_free) && self.quota.is_none_or(|(_, place)| place.is_free)
+        self.accounts.iter().all(|(_, place)| place.is_free)
+            && self.quota.is_none_or(|(_, place)| place.is_free)
+            && self.apps.iter().all(|(_, is_free)| *is_free)
     }
 }
 
 impl Reservations {
-    /// Looks what there is room for; holds nothing.
+    /// Looks what there is room for; holds nothing. `groups` counts the app's groups that a limit is about.
     ///
     /// # Errors
     /// A count that cannot be read.
-    pub fn room(&self, lookups: &Lookups, reserve: &Reserve) -> Result<Room, DiskError> {
+    pub fn room(
+        &self,
+        lookups: &Lookups,
+        reserve: &Reserve,
+        groups: impl Fn(AppLimit) -> Result<u64, DiskError>,
+    ) -> Result<Room, DiskError> {
         let (app, limits) = (reserve.app, &reserve.limits);
         let mut accounts = Vec::with_capacity(reserve.accounts.len());
         for account in &reserve.accounts {
@@ -73,7 +86,12 @@ impl Reservations {
             }
             None => None,
         };
-        Ok(Room { accounts, quota })
+        let mut apps = Vec::with_capacity(reserve.app_limits.len());
+        for &limit in &reserve.app_limits {
+            let held = self.apps.get(&(app, limit)).map_or(0, Vec::len) as u64;
+            apps.push((limit, groups(limit)?.saturating_add(held) < limit.of(limits)));
+        }
+        Ok(Room { accounts, quota, apps })
     }
 
     /// Holds what is free.
@@ -93,6 +111,14 @@ impl Reservations {
                 hold(&mut self.quotas, (app, day), place, until);
             }
             (grant.quota_held, grant.quota_spent) = (place.is_free, !place.is_free);
+        }
+        for (limit, is_free) in room.apps {
+            if is_free {
+                self.apps.entry((app, limit)).or_default().push(until);
+                grant.app_held.push(limit);
+            } else {
+                grant.app_full = Some(limit);
+            }
         }
         grant
     }
@@ -116,6 +142,11 @@ impl Reservations {
         if let Some(day) = cancel.quota_day {
             release(&mut self.quotas, &(cancel.app, day));
         }
+        for limit in cancel.app_limits {
+            if let Some(places) = self.apps.get_mut(&(cancel.app, limit)) {
+                places.pop();
+            }
+        }
     }
 
     pub fn expire(&mut self, now: Instant) {
@@ -125,6 +156,10 @@ impl Reservations {
         };
         self.accounts.retain(|_, held| is_held(held));
         self.quotas.retain(|_, held| is_held(held));
+        self.apps.retain(|_, places| {
+            places.retain(|until| *until > now);
+            !places.is_empty()
+        });
     }
 }
 
@@ -178,7 +213,7 @@ mod tests {
     /// Asks for one of a day's new groups where the limit is 2; whether it was to be had.
     fn take(held: &mut Reservations, row: i64, now: Instant) -> bool {
         let place = place(&held.quotas, &(APP, DAY), 2, || Ok(row)).expect("a count");
-        let room = Room { accounts: Vec::new(), quota: Some((DAY, place)) };
+        let room = Room { accounts: Vec::new(), quota: Some((DAY, place)), apps: Vec::new() };
         assert_eq!(room.is_enough(), place.is_free);
         let grant = held.hold(APP, room, now);
         assert_eq!(grant.quota_spent, !grant.quota_held);
@@ -217,7 +252,7 @@ mod tests {
     fn places_are_given_back_and_fall_back() {
         let (mut held, now) = (Reservations::default(), Instant::now());
         assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
-        held.cancel(Cancel { app: APP, accounts: Vec::new(), quota_day: Some(DAY) });
+        held.cancel(Cancel { app: APP, accounts: Vec::new(), quota_day: Some(DAY), app_limits: Vec::new() });
         assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
         held.expire(now + HELD_FOR);
         assert!(take(&mut held, 1, now));
@@ -231,7 +266,7 @@ mod tests {
         let mut take = |account: &AccountId, count: &Count| {
             held.settle(count);
             let place = place(&held.accounts, &(APP, account.clone()), 1, || Ok(0)).expect("a count");
-            let room = Room { accounts: vec![(account.clone(), place)], quota: None };
+            let room = Room { accounts: vec![(account.clone(), place)], quota: None, apps: Vec::new() };
             held.hold(APP, room, now).full.is_empty()
         };
         let groups = |account: &AccountId, count, has_joined| Count::Groups {
@@ -245,5 +280,25 @@ mod tests {
         assert!(!take(&ann, &groups(&bob, 0, false)));
         // Leaving another group gives back no place that is held for a join.
         assert!(!take(&ann, &groups(&ann, 0, false)));
+    }
+
+    #[test]
+    fn an_app_has_as_many_places_as_groups_are_missing() {
+        let (mut held, now) = (Reservations::default(), Instant::now());
+        let take = |held: &mut Reservations, groups: u64| {
+            let places = held.apps.get(&(APP, AppLimit::Groups)).map_or(0, Vec::len) as u64;
+            let room = Room { accounts: vec![], quota: None, apps: vec![(AppLimit::Groups, groups + places < 2)] };
+            held.hold(APP, room, now).app_full.is_none()
+        };
+        let back = || Cancel { app: APP, accounts: vec![], quota_day: None, app_limits: vec![AppLimit::Groups] };
+        assert!(take(&mut held, 0) && take(&mut held, 0) && !take(&mut held, 0));
+        // The first is counted where it is, and its place given back.
+        held.cancel(back());
+        assert!(!take(&mut held, 1));
+        held.cancel(back());
+        assert!(!take(&mut held, 2));
+        assert!(take(&mut held, 1));
+        held.expire(now + HELD_FOR);
+        assert!(take(&mut held, 0) && take(&mut held, 0));
     }
 }

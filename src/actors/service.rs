@@ -3,19 +3,26 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use muster_cluster::{Cluster, DiskError, Health};
+use actix::Addr;
+use actix::dev::SendError;
+use muster_cluster::{Cluster, DiskError, Health, Leadership, Rows, ShardId, Slot};
 use rustc_hash::FxHashMap;
 
+use super::accounts::Existing;
 use super::call::call;
-use super::disbanding::Disbanding;
-use super::host::Recoveries;
-use super::message::{GroupKey, SettleInbox, Submit};
+use super::disbanding::{Disbanding, Ending};
+use super::host::{Recoveries, ShardHost};
+use super::message::{GroupKey, Mint, SettleInbox, Submit};
 use super::mint::Minter;
-use super::registry::{Route, Routing};
-use super::{GroupView, JoinedGroup, JoinedList, JoinedQuery, MemberPage, MemberQuery};
+use super::registry::{Route, Routing, RoutingTable};
+use super::{
+    AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,
+    LiveAdmins, MemberPage, MemberQuery, MutedList, NamedMembers,
+};
 use crate::group::{Answer, Command, Kind, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
-use crate::shard::{Job, reads, slot_of, slot_of_account};
+use crate::shard::reads::{self, Joined};
+use crate::shard::{ClientRequest, Head, Job, slot_of, slot_of_account};
 use crate::time::SystemClock;
 
 /// Why a command has no outcome, or a refusing one. The three are told apart on the wire.
@@ -54,9 +61,10 @@ pub type AppLimits = Arc<FxHashMap<AppId, Arc<Limits>>>;
 /// The node's groups and accounts, as HTTP workers see them. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    routing: Routing,
+    pub(super) routing: Routing,
     cluster: Cluster,
     limits: AppLimits,
+    pub(super) existing: Arc<Existing>,
     minter: Arc<Minter<SystemClock>>,
     disbanding: Disbanding,
     recovered: Recoveries,
@@ -64,15 +72,56 @@ pub struct Service {
 
 const UNREADABLE: ReadError = ReadError::Unavailable { what: "rows cannot be read" };
 
-fn unreadable(error: DiskError) -> ReadError {
+/// Why a message did not get into the mailbox of a host: nothing happened.
+pub(super) fn not_sent<T>(error: &SendError<T>) -> SubmitError {
+    SubmitError::Overloaded {
+        what: match error {
+            SendError::Full(_) => "the shard's mailbox is full",
+            SendError::Closed(_) => "the node is stopping",
+        },
+    }
+}
+
+pub(super) fn unreadable(error: DiskError) -> ReadError {
     tracing::error!(%error, "rows cannot be read");
     UNREADABLE
 }
 
-async fn within<T>(deadline: Instant, work: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+pub(super) async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, ReadError>>,
+) -> Result<T, ReadError> {
     match tokio::time::timeout_at(deadline.into(), work).await {
         Ok(result) => result,
         Err(_) => Err(ReadError::Unavailable { what: "the deadline passed" }),
+    }
+}
+
+/// Rows that a read walks over on the worker that asks. Short reads are the many, and for them the way to the pool and
+/// back costs more than they do; a walk over more of them would hold up every other request of the worker.
+const INLINE_ROWS_MAX: u64 = 500;
+
+/// Reads here if it is about so many rows, else where waiting is allowed.
+async fn walk<T: Send + 'static>(
+    rows: u64,
+    read: impl FnOnce() -> Result<T, DiskError> + Send + 'static,
+) -> Result<T, ReadError> {
+    match rows <= INLINE_ROWS_MAX {
+        true => read().map_err(unreadable),
+        false => on_the_pool(read).await,
+    }
+}
+
+async fn on_the_pool<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, DiskError> + Send + 'static,
+) -> Result<T, ReadError> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read.map_err(unreadable),
+        // Rows that do not decode stop whoever reads them, there as here.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(ReadError::Unavailable { what: "the node is stopping" }),
+        },
     }
 }
 
@@ -85,7 +134,12 @@ impl Service {
         disbanding: Disbanding,
         recovered: Recoveries,
     ) -> Self {
-        Self { routing, cluster, limits, minter, disbanding, recovered }
+        Self { routing, cluster, limits, existing: Arc::default(), minter, disbanding, recovered }
+    }
+
+    /// Says which accounts exist; unless told, everybody does.
+    pub fn with_accounts(self, existing: Existing) -> Self {
+        Self { existing: Arc::new(existing), ..self }
     }
 
     /// Why this node cannot serve; `None`: it can.
@@ -114,7 +168,43 @@ impl Service {
         })
     }
 
+    /// Mints an id for a request that carries a name of its caller's: a repeated one gets the id of the first.
+    ///
+    /// # Errors
+    /// As [`Service::mint`], and what [`Service::submit`] says of a change that did not happen: an id that was
+    /// recorded and not used is no change.
+    pub async fn mint_once(
+        &self,
+        app: AppId,
+        kind: Kind,
+        request: ClientRequest,
+        deadline: Instant,
+    ) -> Result<GroupId, SubmitError> {
+        let id = self.mint(kind)?;
+        let (host, leadership) = self.leader_of(slot_of_account(app, &request.caller))?;
+        let (reply, minted) = tokio::sync::oneshot::channel();
+        host.try_send(Mint { app, request, id, leadership, reply }).map_err(|error| not_sent(&error))?;
+        match tokio::time::timeout_at(deadline.into(), minted).await {
+            Ok(Ok(minted)) => minted,
+            Ok(Err(_)) => Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }),
+            Err(_) => Err(SubmitError::Unavailable { what: "the deadline passed before the change was proposed" }),
+        }
+    }
+
+    /// The host of a slot's shard, if it is led here.
+    fn leader_of(&self, slot: Slot) -> Result<(Addr<ShardHost>, Leadership), SubmitError> {
+        let routing = self.routing.load();
+        let route = routing.route(slot);
+        match route.leadership {
+            Some(leadership) => Ok((route.host.clone(), leadership)),
+            None => Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" }),
+        }
+    }
+
     /// Carries a command out: when it returns `Ok`, the change is flushed and every later read sees it.
+    ///
+    /// A command under a `request` that has been carried out in the last ten minutes is not carried out again: the
+    /// first answer is given once more.
     ///
     /// # Errors
     /// [`SubmitError`]; only `Indeterminate` may have changed anything.
@@ -123,34 +213,28 @@ impl Service {
         app: AppId,
         group: GroupId,
         command: Command,
+        request: Option<ClientRequest>,
         deadline: Instant,
     ) -> Result<Answer, SubmitError> {
-        match self.cluster.health() {
-            Health::Serving => {}
-            Health::Stalled { .. } => return Err(SubmitError::Overloaded { what: "the disk does not keep up" }),
-            Health::Failed { .. } => return Err(SubmitError::Overloaded { what: "the disk takes no writes" }),
-        }
+        self.takes_writes()?;
         let Some(limits) = self.limits.get(&app).cloned() else {
             return Err(SubmitError::Unavailable { what: "the app is not served here" });
         };
-        let (host, leadership) = {
-            let routing = self.routing.load();
-            let route = routing.route(slot_of(app, &group));
-            (route.host.clone(), route.leadership)
-        };
-        let Some(leadership) = leadership else {
-            return Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" });
-        };
+        let unknown = self.unknown_to(app, &command, deadline).await?;
+        let (host, leadership) = self.leader_of(slot_of(app, &group))?;
         let (call, caller) = call(deadline);
-        let submit = Submit { key: GroupKey { app, id: group }, command, limits, leadership, call };
-        if let Err(error) = host.try_send(submit) {
-            let what = match &error {
-                actix::dev::SendError::Full(_) => "the shard's mailbox is full",
-                actix::dev::SendError::Closed(_) => "the node is stopping",
-            };
-            return Err(SubmitError::Overloaded { what });
-        }
+        let key = GroupKey { app, id: group };
+        let submit = Submit { key, command, limits, request, unknown, leadership, call };
+        host.try_send(submit).map_err(|error| not_sent(&error))?;
         caller.wait().await
+    }
+
+    pub(super) fn takes_writes(&self) -> Result<(), SubmitError> {
+        match self.cluster.health() {
+            Health::Serving => Ok(()),
+            Health::Stalled { .. } => Err(SubmitError::Overloaded { what: "the disk does not keep up" }),
+            Health::Failed { .. } => Err(SubmitError::Overloaded { what: "the disk takes no writes" }),
+        }
     }
 
     fn route_of(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
@@ -162,12 +246,30 @@ impl Service {
         }
     }
 
-    async fn barrier(route: &Route) -> Result<(), ReadError> {
+    pub(super) async fn barrier(route: &Route) -> Result<(), ReadError> {
         route
             .handle
             .read_barrier()
             .await
             .map_err(|_| ReadError::Unavailable { what: "no leader answers for the shard" })
+    }
+
+    /// Waits until the rows of a group hold every change acknowledged so far, and looks at its header.
+    async fn current(&self, app: AppId, group: &GroupId) -> Result<(Route, Head), ReadError> {
+        let route = self.route_of(app, group)?;
+        Self::barrier(&route).await?;
+        let head = reads::head(&route.rows, app, group).map_err(unreadable)?.ok_or(ReadError::NoSuchGroup)?;
+        Ok((route, head))
+    }
+
+    /// Waits until everything that the shard has received by now is applied.
+    pub(super) async fn settle_inbox(route: &Route) -> Result<(), ReadError> {
+        let (reply, settled) = tokio::sync::oneshot::channel();
+        route
+            .host
+            .try_send(SettleInbox { reply })
+            .map_err(|_| ReadError::Overloaded { what: "the shard's mailbox is full" })?;
+        settled.await.unwrap_or(Err(ReadError::Unavailable { what: "the leadership of the shard ended" }))
     }
 
     /// Reads groups, one result per id in the same order.
@@ -181,9 +283,17 @@ impl Service {
         let mut results = Vec::with_capacity(ids.len());
         for id in ids {
             let read = within(deadline, async {
-                let route = self.route_of(app, id)?;
-                Self::barrier(&route).await?;
-                reads::group(&route.rows, app, id, with_members).map_err(unreadable)?.ok_or(ReadError::NoSuchGroup)
+                if !with_members {
+                    let route = self.route_of(app, id)?;
+                    Self::barrier(&route).await?;
+                    let view = reads::group(&route.rows, app, id, false).map_err(unreadable)?;
+                    return view.ok_or(ReadError::NoSuchGroup);
+                }
+                let (route, head) = self.current(app, id).await?;
+                let id = id.clone();
+                let view =
+                    walk(head.facts.member_count.into(), move || reads::group(&route.rows, app, &id, true)).await?;
+                view.ok_or(ReadError::NoSuchGroup)
             });
             results.push(read.await);
         }
@@ -202,14 +312,166 @@ impl Service {
         deadline: Instant,
     ) -> Result<MemberPage, ReadError> {
         within(deadline, async {
-            let route = self.route_of(app, group)?;
-            Self::barrier(&route).await?;
-            let page = reads::members(&route.rows, app, group, &query).map_err(unreadable)?;
-            let page = page.ok_or(ReadError::NoSuchGroup)?;
-            if !page.kind.stores_members() {
+            let (route, head) = self.current(app, group).await?;
+            if !head.facts.kind.stores_members() {
                 return Err(ReadError::NotSupported);
             }
-            Ok(page)
+            let (walked, group) = (reads::members_walked(&head.facts, &query), group.clone());
+            let page = walk(walked, move || reads::members(&route.rows, app, &group, &query)).await?;
+            page.ok_or(ReadError::NoSuchGroup)
+        })
+        .await
+    }
+
+    /// Reads members by name.
+    ///
+    /// # Errors
+    /// [`ReadError`]; `NotSupported` for a live room.
+    pub async fn named_members(
+        &self,
+        app: AppId,
+        group: &GroupId,
+        accounts: &[AccountId],
+        deadline: Instant,
+    ) -> Result<NamedMembers, ReadError> {
+        within(deadline, async {
+            let (route, head) = self.current(app, group).await?;
+            if !head.facts.kind.stores_members() {
+                return Err(ReadError::NotSupported);
+            }
+            // One row by name and one by place.
+            let looked_up = 2 * accounts.len() as u64;
+            let (group, accounts) = (group.clone(), accounts.to_vec());
+            let named = walk(looked_up, move || reads::named_members(&route.rows, app, &group, &accounts)).await?;
+            named.ok_or(ReadError::NoSuchGroup)
+        })
+        .await
+    }
+
+    /// Reads who may not speak at `now_secs` (Unix seconds).
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn muted(
+        &self,
+        app: AppId,
+        group: &GroupId,
+        now_secs: u64,
+        deadline: Instant,
+    ) -> Result<MutedList, ReadError> {
+        within(deadline, async {
+            let (route, head) = self.current(app, group).await?;
+            let group = group.clone();
+            let list = walk(head.mute_count.into(), move || reads::muted(&route.rows, app, &group, now_secs)).await?;
+            list.ok_or(ReadError::NoSuchGroup)
+        })
+        .await
+    }
+
+    /// Reads the attributes of a group.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn attributes(
+        &self,
+        app: AppId,
+        group: &GroupId,
+        deadline: Instant,
+    ) -> Result<KeyValues<String>, ReadError> {
+        within(deadline, async {
+            let route = self.route_of(app, group)?;
+            Self::barrier(&route).await?;
+            // As few as their limit allows; so too the counters.
+            reads::attributes(&route.rows, app, group).map_err(unreadable)?.ok_or(ReadError::NoSuchGroup)
+        })
+        .await
+    }
+
+    /// Reads the counters of a group.
+    ///
+    /// # Errors
+    /// [`ReadError`]; `NotSupported` for a community.
+    pub async fn counters(&self, app: AppId, group: &GroupId, deadline: Instant) -> Result<KeyValues<i64>, ReadError> {
+        within(deadline, async {
+            let route = self.route_of(app, group)?;
+            Self::barrier(&route).await?;
+            let counters = reads::counters(&route.rows, app, group).map_err(unreadable)?;
+            let counters = counters.ok_or(ReadError::NoSuchGroup)?;
+            match counters.kind {
+                Kind::Community => Err(ReadError::NotSupported),
+                _ => Ok(counters),
+            }
+        })
+        .await
+    }
+
+    /// Reads a page of the bans of a live room.
+    ///
+    /// # Errors
+    /// [`ReadError`]; `NotSupported` for other kinds.
+    pub async fn bans(
+        &self,
+        app: AppId,
+        group: &GroupId,
+        query: BanQuery,
+        deadline: Instant,
+    ) -> Result<BanPage, ReadError> {
+        within(deadline, async {
+            let (route, head) = self.current(app, group).await?;
+            if head.facts.kind != Kind::AvChatRoom {
+                return Err(ReadError::NotSupported);
+            }
+            let group = group.clone();
+            let page = walk(head.ban_count.into(), move || reads::bans(&route.rows, app, &group, &query)).await?;
+            page.ok_or(ReadError::NoSuchGroup)
+        })
+        .await
+    }
+
+    /// Reads the admins of a live room.
+    ///
+    /// # Errors
+    /// [`ReadError`]; `NotSupported` for other kinds.
+    pub async fn live_admins(&self, app: AppId, group: &GroupId, deadline: Instant) -> Result<LiveAdmins, ReadError> {
+        within(deadline, async {
+            let route = self.route_of(app, group)?;
+            Self::barrier(&route).await?;
+            let admins = reads::live_admins(&route.rows, app, group).map_err(unreadable)?;
+            let admins = admins.ok_or(ReadError::NoSuchGroup)?;
+            match admins.kind {
+                Kind::AvChatRoom => Ok(admins),
+                _ => Err(ReadError::NotSupported),
+            }
+        })
+        .await
+    }
+
+    /// Reads a page of all groups of an app.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn all_groups(
+        &self,
+        app: AppId,
+        query: AllGroupsQuery,
+        deadline: Instant,
+    ) -> Result<AllGroupsPage, ReadError> {
+        within(deadline, async {
+            let routing = self.routing.load_full();
+            for route in routing.routes() {
+                if route.leadership.is_none() {
+                    return Err(ReadError::Unavailable { what: "no leader is known for a shard" });
+                }
+            }
+            // All at once: each is one round for its shard, and none waits for another.
+            let barriers = routing.routes().iter().map(Self::barrier);
+            futures::future::try_join_all(barriers).await?;
+            // A seek for every slot, whatever the page: always on the pool.
+            on_the_pool(move || {
+                let shards: Vec<Rows> = routing.routes().iter().map(|route| route.rows.clone()).collect();
+                reads::all_groups(&shards, app, &query)
+            })
+            .await
         })
         .await
     }
@@ -236,16 +498,9 @@ impl Service {
             }
             // Before the wait: a disband that ends during it may have messages here that are not waited for.
             let ending = self.disbanding.now();
-            let (reply, settled) = tokio::sync::oneshot::channel();
-            route
-                .host
-                .try_send(SettleInbox { reply })
-                .map_err(|_| ReadError::Overloaded { what: "the shard's mailbox is full" })?;
-            settled.await.unwrap_or(Err(ReadError::Unavailable { what: "the leadership of the shard ended" }))?;
+            Self::settle_inbox(route).await?;
             Self::barrier(route).await?;
-            let leaves_out =
-                |slot, gno| !ending.is_empty() && ending.contains(&(routing.route(slot).shard, Job { slot, gno }));
-            let all = reads::joined(&route.rows, app, account, &query, leaves_out).map_err(unreadable)?;
+            let all = self.all_joined(&routing, ending, app, account, &query).await?;
             let (total, page) = reads::page(all, &query);
             if !query.with_group && !query.with_own {
                 return Ok(reads::ids_only(total, page));
@@ -259,6 +514,36 @@ impl Service {
             Ok(JoinedList { total, groups })
         })
         .await
+    }
+
+    /// The whole list that matches, from the account's rows and, where those do not say, from the groups'.
+    async fn all_joined(
+        &self,
+        routing: &Arc<RoutingTable>,
+        ending: Arc<Ending>,
+        app: AppId,
+        account: &AccountId,
+        query: &JoinedQuery,
+    ) -> Result<Vec<Joined>, ReadError> {
+        let rows = routing.route(slot_of_account(app, account)).rows.clone();
+        let count = reads::joined_count(&rows, app, account).map_err(unreadable)?;
+        let all = walk(count, {
+            let (routing, account, query) = (routing.clone(), account.clone(), query.clone());
+            move || {
+                let leaves_out =
+                    |slot, gno| !ending.is_empty() && ending.contains(&(routing.route(slot).shard, Job { slot, gno }));
+                reads::joined(&rows, app, &account, &query, leaves_out)
+            }
+        })
+        .await?;
+        let Some(has_topics) = query.support_topic else { return Ok(all) };
+        let asked: Vec<ShardId> =
+            all.iter().filter(|j| j.may_have_topics()).map(|j| routing.route(j.slot).shard).collect();
+        let count = asked.len() as u64;
+        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(Self::barrier);
+        futures::future::try_join_all(barriers).await?;
+        let routing = routing.clone();
+        walk(count, move || reads::keep_by_topics(all, |slot| &routing.route(slot).rows, app, has_topics)).await
     }
 
     /// Waits until every shard is led here and has recovered, or the time is over.

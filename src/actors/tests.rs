@@ -7,9 +7,11 @@ use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions};
 
 use super::*;
 use crate::group::{
-    Add, AddResult, Answer, Command, Create, Destroy, Kind, Limits, NewMember, Operator, Refusal, Remove, Role,
+    Add, AddResult, Answer, ChangeProfile, Command, Create, Destroy, Kind, Limits, NewMember, Operator, Refusal,
+    Remove, Role,
 };
 use crate::id::{AccountId, AppId, GroupId};
+use crate::shard::ClientRequest;
 
 const APP: AppId = AppId(7);
 
@@ -99,15 +101,15 @@ async fn a_change_is_seen_by_every_read_that_follows_its_answer() {
     let folder = tempfile::tempdir().unwrap();
     let (cluster, service) = start_in(folder.path(), Limits::default()).await;
     let g = group("g1");
-    let done = service.submit(APP, g.clone(), create(Some("ann"), &["bob"]), soon()).await;
+    let done = service.submit(APP, g.clone(), create(Some("ann"), &["bob"]), None, soon()).await;
     assert_eq!(done, Ok(Answer::Done));
     assert_eq!(
-        service.submit(APP, g.clone(), create(Some("ann"), &[]), soon()).await,
+        service.submit(APP, g.clone(), create(Some("ann"), &[]), None, soon()).await,
         Err(SubmitError::Refused(Refusal::GroupIdOwned))
     );
     for n in 0..50 {
         let name = format!("u{n}");
-        let added = service.submit(APP, g.clone(), add(&[name.clone(), "bob".into()]), soon()).await;
+        let added = service.submit(APP, g.clone(), add(&[name.clone(), "bob".into()]), None, soon()).await;
         assert_eq!(added, Ok(Answer::Added(vec![AddResult::Added, AddResult::AlreadyMember])));
         let joined = service.joined(APP, &account(&name), all(), soon()).await.unwrap();
         assert_eq!(joined_ids(&joined), ["g1"]);
@@ -117,17 +119,18 @@ async fn a_change_is_seen_by_every_read_that_follows_its_answer() {
     assert_eq!(view.facts.member_count, 52);
     assert_eq!(view.members.as_ref().unwrap().len(), 52);
     assert_eq!(read[1], Err(ReadError::NoSuchGroup));
-    let removed = service.submit(APP, g.clone(), remove(&["bob", "nobody"]), soon()).await;
+    let removed = service.submit(APP, g.clone(), remove(&["bob", "nobody"]), None, soon()).await;
     assert_eq!(removed, Ok(Answer::Done));
     assert_eq!(service.joined(APP, &account("bob"), all(), soon()).await.unwrap().total, 0);
-    let destroyed = service.submit(APP, g.clone(), Command::Destroy(Destroy { operator: operator() }), soon()).await;
+    let destroyed =
+        service.submit(APP, g.clone(), Command::Destroy(Destroy { operator: operator() }), None, soon()).await;
     assert_eq!(destroyed, Ok(Answer::Done));
     assert_eq!(service.joined(APP, &account("ann"), all(), soon()).await.unwrap().total, 0);
     assert_eq!(
-        service.submit(APP, g.clone(), add(&["zoe".into()]), soon()).await,
+        service.submit(APP, g.clone(), add(&["zoe".into()]), None, soon()).await,
         Err(SubmitError::Refused(Refusal::NoSuchGroup))
     );
-    assert_eq!(service.submit(APP, g, create(None, &[]), soon()).await, Ok(Answer::Done));
+    assert_eq!(service.submit(APP, g, create(None, &[]), None, soon()).await, Ok(Answer::Done));
     cluster.stop().await;
 }
 
@@ -136,12 +139,12 @@ async fn concurrent_joins_of_one_group_are_pipelined_and_all_counted() {
     let folder = tempfile::tempdir().unwrap();
     let (cluster, service) = start_in(folder.path(), Limits::default()).await;
     let g = group("hot");
-    service.submit(APP, g.clone(), create(Some("ann"), &[]), soon()).await.unwrap();
-    let joins = (0..500).map(|n| service.submit(APP, g.clone(), add(&[format!("u{n}")]), soon()));
+    service.submit(APP, g.clone(), create(Some("ann"), &[]), None, soon()).await.unwrap();
+    let joins = (0..500).map(|n| service.submit(APP, g.clone(), add(&[format!("u{n}")]), None, soon()));
     for joined in futures::future::join_all(joins).await {
         assert_eq!(joined, Ok(Answer::Added(vec![AddResult::Added])));
     }
-    let twice = (0..50).map(|_| service.submit(APP, g.clone(), add(&["same".into()]), soon()));
+    let twice = (0..50).map(|_| service.submit(APP, g.clone(), add(&["same".into()]), None, soon()));
     let added = futures::future::join_all(twice).await;
     let firsts = added.iter().filter(|a| **a == Ok(Answer::Added(vec![AddResult::Added]))).count();
     assert_eq!(firsts, 1);
@@ -161,17 +164,17 @@ async fn a_disband_beyond_one_chunk_reaches_everybody() {
     let folder = tempfile::tempdir().unwrap();
     let (cluster, service) = start_in(folder.path(), Limits::default()).await;
     let g = group("big");
-    service.submit(APP, g.clone(), create(Some("ann"), &[]), soon()).await.unwrap();
+    service.submit(APP, g.clone(), create(Some("ann"), &[]), None, soon()).await.unwrap();
     for chunk in 0..6 {
         let names: Vec<String> = (0..300).map(|n| format!("u{}", chunk * 300 + n)).collect();
-        service.submit(APP, g.clone(), add(&names), soon()).await.unwrap();
+        service.submit(APP, g.clone(), add(&names), None, soon()).await.unwrap();
     }
-    service.submit(APP, g.clone(), Command::Destroy(Destroy { operator: operator() }), soon()).await.unwrap();
+    service.submit(APP, g.clone(), Command::Destroy(Destroy { operator: operator() }), None, soon()).await.unwrap();
     // Also those whom no message has reached yet do not see it.
     for name in ["ann", "u0", "u700", "u1799"] {
         assert_eq!(service.joined(APP, &account(name), all(), soon()).await.unwrap().total, 0, "{name}");
     }
-    service.submit(APP, g.clone(), create(Some("bob"), &["u700"]), soon()).await.unwrap();
+    service.submit(APP, g.clone(), create(Some("bob"), &["u700"]), None, soon()).await.unwrap();
     assert_eq!(service.joined(APP, &account("u700"), all(), soon()).await.unwrap().total, 1);
     cluster.stop().await;
 }
@@ -181,20 +184,236 @@ async fn quotas_are_exact_under_concurrency() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { daily_net_groups: 20, groups_per_user: 3, ..Limits::default() };
     let (cluster, service) = start_in(folder.path(), limits).await;
-    let creates = (0..60).map(|n| service.submit(APP, group(&format!("g{n}")), create(None, &[]), soon()));
+    let creates = (0..60).map(|n| service.submit(APP, group(&format!("g{n}")), create(None, &[]), None, soon()));
     let done = futures::future::join_all(creates).await;
     assert_eq!(done.iter().filter(|d| d.is_ok()).count(), 20);
     let refused = Err(SubmitError::Refused(Refusal::DailyQuota { max: 20 }));
     assert_eq!(done.iter().filter(|d| **d == refused).count(), 40);
     let made: Vec<usize> = (0..60).filter(|n| done[*n].is_ok()).collect();
     for n in &made[..3] {
-        let joined = service.submit(APP, group(&format!("g{n}")), add(&["eve".into()]), soon()).await;
+        let joined = service.submit(APP, group(&format!("g{n}")), add(&["eve".into()]), None, soon()).await;
         assert_eq!(joined, Ok(Answer::Added(vec![AddResult::Added])));
     }
-    let fourth = service.submit(APP, group(&format!("g{}", made[3])), add(&["eve".into()]), soon()).await;
+    let fourth = service.submit(APP, group(&format!("g{}", made[3])), add(&["eve".into()]), None, soon()).await;
     assert_eq!(fourth, Err(SubmitError::Refused(Refusal::TooManyGroups { max: 3 })));
-    service.submit(APP, group(&format!("g{}", made[0])), remove(&["eve"]), soon()).await.unwrap();
-    let again = service.submit(APP, group(&format!("g{}", made[3])), add(&["eve".into()]), soon()).await;
+    service.submit(APP, group(&format!("g{}", made[0])), remove(&["eve"]), None, soon()).await.unwrap();
+    let again = service.submit(APP, group(&format!("g{}", made[3])), add(&["eve".into()]), None, soon()).await;
     assert_eq!(again, Ok(Answer::Added(vec![AddResult::Added])));
+    cluster.stop().await;
+}
+
+fn request(caller: &str, command: &'static str, id: &str) -> Option<ClientRequest> {
+    Some(ClientRequest { caller: account(caller), command, id: id.into() })
+}
+
+#[actix_rt::test]
+async fn a_named_request_is_carried_out_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let g = group("once");
+    let named = |id: &str| request("root", "add_group_member", id);
+    let added = || Ok(Answer::Added(vec![AddResult::Added]));
+    let creation = || service.submit(APP, g.clone(), create(None, &[]), request("root", "create_group", "r1"), soon());
+    assert_eq!(creation().await, Ok(Answer::Done));
+    assert_eq!(creation().await, Ok(Answer::Done));
+
+    let join = |name: &str, id: &str| service.submit(APP, g.clone(), add(&[name.into()]), named(id), soon());
+    assert_eq!(join("ann", "r1").await, added());
+    assert_eq!(join("ann", "r1").await, added());
+    assert_eq!(join("ann", "r2").await, Ok(Answer::Added(vec![AddResult::AlreadyMember])));
+    let at_once = (0..50).map(|_| join("bob", "r3"));
+    for answer in futures::future::join_all(at_once).await {
+        assert_eq!(answer, added());
+    }
+    // Another caller's request is another request, as is one without a name.
+    let other = request("eve", "add_group_member", "r1");
+    let twice = service.submit(APP, g.clone(), add(&["ann".into()]), other, soon()).await;
+    assert_eq!(twice, Ok(Answer::Added(vec![AddResult::AlreadyMember])));
+
+    // What was refused changed nothing, so it is judged again.
+    let h = group("later");
+    let early = || service.submit(APP, h.clone(), add(&["ann".into()]), named("r4"), soon());
+    assert_eq!(early().await, Err(SubmitError::Refused(Refusal::NoSuchGroup)));
+    service.submit(APP, h.clone(), create(None, &[]), None, soon()).await.unwrap();
+    assert_eq!(early().await, added());
+
+    let destroy = || Command::Destroy(Destroy { operator: operator() });
+    let end = || service.submit(APP, h.clone(), destroy(), request("root", "destroy_group", "r5"), soon());
+    assert_eq!(end().await, Ok(Answer::Done));
+    assert_eq!(end().await, Ok(Answer::Done));
+    let read = service.groups(APP, std::slice::from_ref(&g), false, soon()).await;
+    assert_eq!(read[0].as_ref().unwrap().facts.member_count, 2);
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_named_creation_gets_one_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let mint = |id: &str| service.mint_once(APP, Kind::Public, request("root", "create_group", id).unwrap(), soon());
+    let first = mint("r1").await.unwrap();
+    for again in futures::future::join_all((0..20).map(|_| mint("r1"))).await {
+        assert_eq!(again, Ok(first.clone()));
+    }
+    assert_ne!(mint("r2").await.unwrap(), first);
+    let at_once = futures::future::join_all((0..20).map(|_| mint("r3"))).await;
+    assert!(at_once.iter().all(|id| id.is_ok() && *id == at_once[0]), "{at_once:?}");
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn an_app_is_full_exactly_when_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { groups_per_app: 10, ..Limits::default() };
+    let (cluster, service) = start_in(folder.path(), limits).await;
+    let create_one = |n: usize| service.submit(APP, group(&format!("g{n}")), create(None, &[]), None, soon());
+    let done = futures::future::join_all((0..40).map(create_one)).await;
+    assert_eq!(done.iter().filter(|d| d.is_ok()).count(), 10);
+    let full = Err(SubmitError::Refused(Refusal::TooManyGroupsInApp { max: 10 }));
+    assert_eq!(done.iter().filter(|d| **d == full).count(), 30);
+    let made: Vec<usize> = (0..40).filter(|n| done[*n].is_ok()).collect();
+    for n in made {
+        let end = Command::Destroy(Destroy { operator: operator() });
+        service.submit(APP, group(&format!("g{n}")), end, None, soon()).await.unwrap();
+        assert_eq!(create_one(100 + n).await, Ok(Answer::Done));
+        assert_eq!(create_one(200 + n).await, full);
+    }
+    cluster.stop().await;
+}
+
+fn of_kind(kind: Kind, members: &[&str]) -> Command {
+    let Command::Create(create) = create(None, members) else { unreachable!() };
+    Command::Create(Create { kind, ..create })
+}
+
+#[actix_rt::test]
+async fn a_read_that_the_kind_does_not_have_is_not_supported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let (room, community, public) = (group("room"), group("@TGS#_c"), group("p"));
+    service.submit(APP, room.clone(), of_kind(Kind::AvChatRoom, &[]), None, soon()).await.unwrap();
+    service.submit(APP, community.clone(), of_kind(Kind::Community, &["bob"]), None, soon()).await.unwrap();
+    service.submit(APP, public.clone(), of_kind(Kind::Public, &["bob"]), None, soon()).await.unwrap();
+    let query = BanQuery { offset: 0, limit: 9, now_secs: 0 };
+    let named = [account("nobody"), account("bob")];
+
+    assert_eq!(service.named_members(APP, &room, &named, soon()).await, Err(ReadError::NotSupported));
+    let found = service.named_members(APP, &public, &named, soon()).await.unwrap();
+    let found: Vec<_> = found.members.iter().map(|m| m.as_ref().map(|m| m.account.as_str())).collect();
+    assert_eq!(found, [None, Some("bob")]);
+    assert_eq!(service.bans(APP, &public, query, soon()).await, Err(ReadError::NotSupported));
+    assert_eq!(service.bans(APP, &room, query, soon()).await.unwrap().banned, []);
+    assert_eq!(service.live_admins(APP, &community, soon()).await, Err(ReadError::NotSupported));
+    assert_eq!(service.live_admins(APP, &room, soon()).await.unwrap().admins, []);
+    assert_eq!(service.counters(APP, &community, soon()).await, Err(ReadError::NotSupported));
+    assert_eq!(service.counters(APP, &public, soon()).await.unwrap().values, []);
+    assert_eq!(service.attributes(APP, &community, soon()).await.unwrap().values, []);
+    assert_eq!(service.muted(APP, &public, 0, soon()).await.unwrap().muted, []);
+
+    let none = group("none");
+    assert_eq!(service.named_members(APP, &none, &named, soon()).await, Err(ReadError::NoSuchGroup));
+    assert_eq!(service.muted(APP, &none, 0, soon()).await, Err(ReadError::NoSuchGroup));
+    assert_eq!(service.attributes(APP, &none, soon()).await, Err(ReadError::NoSuchGroup));
+    assert_eq!(service.counters(APP, &none, soon()).await, Err(ReadError::NoSuchGroup));
+    assert_eq!(service.bans(APP, &none, query, soon()).await, Err(ReadError::NoSuchGroup));
+    assert_eq!(service.live_admins(APP, &none, soon()).await, Err(ReadError::NoSuchGroup));
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn all_groups_of_an_app_are_found_over_all_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let mut ids: Vec<GroupId> = (0..30).map(|n| group(&format!("g{n}"))).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let kind = if n % 3 == 0 { Kind::Meeting } else { Kind::Public };
+        service.submit(APP, id.clone(), of_kind(kind, &[]), None, soon()).await.unwrap();
+    }
+    let mut query = AllGroupsQuery { kind: None, next: 0, limit: 7 };
+    let mut seen = Vec::new();
+    loop {
+        let page = service.all_groups(APP, query, soon()).await.unwrap();
+        assert_eq!(page.total, 30);
+        seen.extend(page.ids);
+        query.next = page.next;
+        if query.next == 0 {
+            break;
+        }
+    }
+    seen.sort();
+    ids.sort();
+    assert_eq!(seen, ids);
+    let meetings = AllGroupsQuery { kind: Some(Kind::Meeting), next: 0, limit: 100 };
+    let page = service.all_groups(APP, meetings, soon()).await.unwrap();
+    assert_eq!((page.total, page.ids.len(), page.next), (10, 10, 0));
+    service
+        .submit(APP, ids[0].clone(), Command::Destroy(Destroy { operator: operator() }), None, soon())
+        .await
+        .unwrap();
+    assert_eq!(service.all_groups(APP, AllGroupsQuery { next: 0, ..query }, soon()).await.unwrap().total, 29);
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_joined_list_by_topics_follows_the_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    for n in 0..6 {
+        let id = group(&format!("@TGS#_c{n}"));
+        service.submit(APP, id.clone(), of_kind(Kind::Community, &["bob"]), None, soon()).await.unwrap();
+        if n % 2 == 1 {
+            let enable = Command::ChangeProfile(ChangeProfile {
+                operator: operator(),
+                name: None,
+                introduction: None,
+                notification: None,
+                face_url: None,
+                members_max: None,
+                apply_join: None,
+                invite_join: None,
+                mute_all: None,
+                history_before_join: None,
+                enable_permission: None,
+                default_permission: None,
+                support_topic: Some(true),
+                custom: vec![],
+            });
+            service.submit(APP, id, enable, None, soon()).await.unwrap();
+        }
+    }
+    for (topics, expected) in
+        [(true, ["@TGS#_c1", "@TGS#_c3", "@TGS#_c5"]), (false, ["@TGS#_c0", "@TGS#_c2", "@TGS#_c4"])]
+    {
+        let query = JoinedQuery { support_topic: Some(topics), ..all() };
+        let joined = service.joined(APP, &account("bob"), query, soon()).await.unwrap();
+        assert_eq!((joined.total, joined_ids(&joined)), (3, expected.to_vec()));
+    }
+    cluster.stop().await;
+}
+
+/// More rows than a worker walks over itself: the answer is the same.
+#[actix_rt::test]
+async fn long_reads_go_to_the_pool_and_answer_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let g = group("big");
+    service.submit(APP, g.clone(), create(Some("ann"), &[]), None, soon()).await.unwrap();
+    for chunk in 0..3 {
+        let names: Vec<String> = (0..300).map(|n| format!("u{:04}", chunk * 300 + n)).collect();
+        service.submit(APP, g.clone(), add(&names), None, soon()).await.unwrap();
+    }
+    let page = |offset, limit| MemberQuery { roles: vec![], from: PageStart::Offset(offset), limit };
+    let whole = service.members(APP, &g, page(0, 6000), soon()).await.unwrap().members;
+    assert_eq!(whole.len(), 901);
+    let mut pages = Vec::new();
+    for offset in (0..901).step_by(100) {
+        pages.extend(service.members(APP, &g, page(offset, 100), soon()).await.unwrap().members);
+    }
+    assert_eq!(pages, whole);
+    let read = service.groups(APP, std::slice::from_ref(&g), true, soon()).await;
+    assert_eq!(read[0].as_ref().unwrap().members.as_ref(), Some(&whole));
+    let asked: Vec<AccountId> = whole.iter().map(|member| member.account.clone()).collect();
+    let named = service.named_members(APP, &g, &asked, soon()).await.unwrap().members;
+    assert_eq!(named, whole.into_iter().map(Some).collect::<Vec<_>>());
     cluster.stop().await;
 }

@@ -359,7 +359,8 @@ mod tests {
 
     fn app(id: u32, keys: &[&str]) -> config::App {
         let keys = keys.iter().map(|key| config::Secret::new(*key)).collect();
-        config::App { id, keys, admins: vec!["root".to_owned()], enabled: true }
+        let admins = vec!["root".to_owned()];
+        config::App { id, keys, admins, enabled: true, ..config::App::default() }
     }
 
     fn auth(apps: Vec<config::App>) -> Auth {

@@ -78,14 +78,36 @@ impl<'a> Object<'a> {
     /// # Errors
     /// 10004 for what is not an integer of 0 to `max`.
     pub fn integer(&self, field: &str, max: u64) -> Result<Option<u64>, Failure> {
-        let Some(value) = self.get(field) else { return Ok(None) };
-        let text = if value.starts_with('"') { text_of(value, field)? } else { Cow::Borrowed(value) };
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let number = if digits { text.parse().ok() } else { None };
+        let Some(text) = self.number(field)? else { return Ok(None) };
+        let number: Option<u64> = if is_digits(&text) { text.parse().ok() } else { None };
         match number.filter(|n| *n <= max) {
             Some(number) => Ok(Some(number)),
-            None => Err(Failure::with_value(error::BAD_PARAMETER, field, "not an integer in range", &text)),
+            None => Err(not_in_range(field, &text)),
         }
+    }
+
+    /// # Errors
+    /// As [`Object::integer`]; 10004 for none.
+    pub fn required_integer(&self, field: &str, max: u64) -> Result<u64, Failure> {
+        self.integer(field, max)?.ok_or_else(|| missing(field))
+    }
+
+    /// Takes an integer that may be negative, also as decimal digits in a string.
+    ///
+    /// # Errors
+    /// 10004 for none, and for what is not an integer of 64 bits.
+    pub fn required_signed(&self, field: &str) -> Result<i64, Failure> {
+        let text = self.number(field)?.ok_or_else(|| missing(field))?;
+        let digits = is_digits(text.strip_prefix('-').unwrap_or(&text));
+        let number = if digits { text.parse().ok() } else { None };
+        number.ok_or_else(|| not_in_range(field, &text))
+    }
+
+    /// What may be a number: its JSON text, or what stands in a string.
+    fn number(&self, field: &str) -> Result<Option<Cow<'a, str>>, Failure> {
+        let Some(value) = self.get(field) else { return Ok(None) };
+        let text = if value.starts_with('"') { text_of(value, field)? } else { Cow::Borrowed(value) };
+        Ok(Some(text))
     }
 
     /// An integer whose 0 means that none was given: some clients send every field.
@@ -179,6 +201,12 @@ impl<'a> Object<'a> {
         items.iter().map(|item| self.object_of(item.get(), field)).collect::<Result<_, _>>().map(Some)
     }
 
+    /// # Errors
+    /// As [`Object::objects`]; 10004 for none or an empty list.
+    pub fn required_objects(&self, field: &str) -> Result<Vec<Object<'a>>, Failure> {
+        self.objects(field)?.ok_or_else(|| missing(field))
+    }
+
     /// Takes a scalar as text: a string's value, the JSON text of a number or boolean; absent is empty.
     ///
     /// # Errors
@@ -249,6 +277,14 @@ fn account_of(value: &str, field: &str, malformed: u32, strict: bool) -> Result<
         Ok(account) => Ok(account),
         Err(e) => refuse(&e.to_string()),
     }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn not_in_range(field: &str, text: &str) -> Failure {
+    Failure::with_value(error::BAD_PARAMETER, field, "not an integer in range", text)
 }
 
 fn missing(field: &str) -> Failure {
@@ -349,6 +385,37 @@ mod tests {
     }
 
     #[test]
+    fn signed_integers() {
+        for (value, expected) in [
+            ("0", Ok(0)),
+            ("-0", Ok(0)),
+            ("-7", Ok(-7)),
+            ("\"-7\"", Ok(-7)),
+            ("9223372036854775807", Ok(i64::MAX)),
+            ("-9223372036854775808", Ok(i64::MIN)),
+            ("\"-9223372036854775808\"", Ok(i64::MIN)),
+            ("9223372036854775808", Err(10004)),
+            ("-9223372036854775809", Err(10004)),
+            ("null", Err(10004)),
+            ("1.0", Err(10004)),
+            ("-1e1", Err(10004)),
+            ("\"\"", Err(10004)),
+            ("\"-\"", Err(10004)),
+            ("\"--7\"", Err(10004)),
+            ("\"+7\"", Err(10004)),
+            ("\"- 7\"", Err(10004)),
+            ("true", Err(10004)),
+            ("[-1]", Err(10004)),
+        ] {
+            let text = format!("{{\"n\":{value}}}");
+            assert_eq!(object(&text).required_signed("n").map_err(|e| e.code), expected, "{value}");
+        }
+        assert_eq!(object("{}").required_signed("n").unwrap_err(), Failure::new(10004, "missing: n"));
+        assert_eq!(object(r#"{"n":3}"#).required_integer("n", 3), Ok(3));
+        assert_eq!(object("{}").required_integer("n", 3).unwrap_err(), Failure::new(10004, "missing: n"));
+    }
+
+    #[test]
     fn accounts_and_groups() {
         let long = "a".repeat(33);
         for (value, strict, expected) in [
@@ -397,6 +464,8 @@ mod tests {
         assert_eq!(values, ["1.50", "true", ""], "the text of a number survives");
         assert_eq!(code(body.objects("bad")), 10004);
         assert_eq!(code(body.objects("s")), 10004);
+        assert_eq!(body.required_objects("l").unwrap().len(), 3);
+        assert_eq!(code(body.required_objects("none")), 10004);
         assert_eq!(code(body.object("l")), 10004);
         assert_eq!(code(body.scalar("v")), 10004);
         assert_eq!(code(body.texts("l")), 10004);

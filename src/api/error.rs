@@ -10,9 +10,11 @@ use crate::group::Refusal;
 pub const BAD_HTTP: u32 = 60002;
 pub const NOT_JSON: u32 = 60003;
 pub const BAD_IDENTIFIER: u32 = 60004;
+pub const COMMAND_TOO_OFTEN: u32 = 60007;
 pub const UNAVAILABLE: u32 = 60008;
 pub const NO_SUCH_SERVICE: u32 = 60009;
 pub const NOT_APP_ADMIN: u32 = 60010;
+pub const APP_TOO_OFTEN: u32 = 60011;
 pub const NO_SDKAPPID: u32 = 60012;
 pub const ACCOUNT_NOT_TEXT: u32 = 60015;
 pub const APP_DISABLED: u32 = 60016;
@@ -27,21 +29,28 @@ pub const OTHER_APP: u32 = 70014;
 pub const NO_KEY: u32 = 70016;
 pub const NO_SUCH_APP: u32 = 70020;
 pub const LOCKED: u32 = 70050;
+pub const NO_SUCH_ACCOUNT: u32 = 70107;
+pub const BAD_ACCOUNT_PARAMETER: u32 = 70402;
 pub const INTERNAL: u32 = 10002;
 pub const NO_SUCH_COMMAND: u32 = 10003;
 pub const BAD_PARAMETER: u32 = 10004;
 pub const TOO_MANY: u32 = 10005;
+pub const TOO_OFTEN: u32 = 10006;
 pub const NOT_SUPPORTED: u32 = 10007;
 pub const NO_SUCH_GROUP: u32 = 10010;
 pub const BAD_OPERATOR: u32 = 10012;
 pub const BAD_GROUP_ID: u32 = 10015;
 pub const ANSWER_TOO_LARGE: u32 = 10018;
+pub const ATTRIBUTES_TOO_OFTEN: u32 = 10049;
+pub const NO_SUCH_TOPIC: u32 = 110003;
+pub const BAD_TOPIC_ID: u32 = 110013;
 
 /// What the `code` label of a metric may say; sorted.
 pub const LABELLED: &[u32] = &[
-    0, 10002, 10003, 10004, 10005, 10006, 10007, 10010, 10012, 10014, 10015, 10018, 10021, 10025, 10037, 10038, 60002,
-    60003, 60004, 60008, 60009, 60010, 60012, 60015, 60016, 60018, 60025, 70001, 70002, 70003, 70009, 70013, 70014,
-    70016, 70020, 70050,
+    0, 10002, 10003, 10004, 10005, 10006, 10007, 10010, 10012, 10014, 10015, 10018, 10019, 10021, 10025, 10036, 10037,
+    10038, 10045, 10046, 10047, 10048, 10049, 10050, 10058, 10063, 11000, 60002, 60003, 60004, 60007, 60008, 60009,
+    60010, 60011, 60012, 60015, 60016, 60018, 60025, 70001, 70002, 70003, 70009, 70013, 70014, 70016, 70020, 70050,
+    70402, 110003, 110013,
 ];
 
 /// How much of a value a text repeats. Source: docs/spec/errors.md 1.

@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 
 use super::body::Object;
-use super::error::Failure;
+use super::error::{self, Failure};
 use super::json::Json;
 use super::{Call, Rules, wire};
 use crate::actors::{GroupView, MemberView};
 use crate::config::DeclaredField;
-use crate::group::{CustomField, Kind};
+use crate::group::{CustomField, Kind, Refusal, Role};
+use crate::id::AccountId;
 
 /// A field of a group. Source: docs/spec/rest-api.md 3.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,11 +210,36 @@ impl MemberShape {
         Self { fields: Fields::all_of_member(rules), custom: CustomFilter::All }
     }
 
+    /// What a request for members asks for, with its filters beside its other fields; without any, everything.
+    ///
+    /// # Errors
+    /// 10004 for what is not a list of strings.
+    pub fn read(body: &Object<'_>, rules: &Rules) -> Result<Self, Failure> {
+        match Fields::member_filter(body, "MemberInfoFilter")? {
+            Some(fields) => Self::filtered(body, fields),
+            None => Ok(Self {
+                custom: CustomFilter::read(body, "AppDefinedDataFilter_GroupMember", CustomFilter::All)?,
+                ..Self::everything(rules)
+            }),
+        }
+    }
+
+    /// What the filter of that name in a response filter asks for; `None`: there is none, and members are not shown.
+    ///
+    /// # Errors
+    /// 10004 for what is not a list of strings, the filter of custom keys included, used or not.
+    pub fn named(from: &Object<'_>, filter: &str) -> Result<Option<Self>, Failure> {
+        match Fields::member_filter(from, filter)? {
+            Some(fields) => Self::filtered(from, fields).map(Some),
+            None => CustomFilter::read(from, "AppDefinedDataFilter_GroupMember", CustomFilter::None).map(|_| None),
+        }
+    }
+
     /// What a member filter asks for; custom fields if it names them or `AppDefinedDataFilter_GroupMember` is there.
     ///
     /// # Errors
     /// 10004 for what is not a list of strings.
-    pub fn filtered(from: &Object<'_>, fields: Fields) -> Result<Self, Failure> {
+    fn filtered(from: &Object<'_>, fields: Fields) -> Result<Self, Failure> {
         let absent = if fields.names_custom() { CustomFilter::All } else { CustomFilter::None };
         let custom = CustomFilter::read(from, "AppDefinedDataFilter_GroupMember", absent)?;
         Ok(Self { fields, custom })
@@ -314,6 +340,46 @@ pub fn custom(json: &mut Json, name: &str, stored: &[CustomField], filter: &Cust
     });
 }
 
+/// Reads which roles a request is about; none: all.
+///
+/// # Errors
+/// 10004 for what is not a list of roles: unlike an unknown field an unknown role would change who is found.
+pub fn read_roles(body: &Object<'_>) -> Result<Vec<Role>, Failure> {
+    let words = body.texts("MemberRoleFilter")?.unwrap_or_default();
+    let role = |word: &str| {
+        let unknown = || Failure::with_value(error::BAD_PARAMETER, "MemberRoleFilter", "unknown value", word);
+        wire::role(word).ok_or_else(unknown)
+    };
+    words.iter().map(|word| role(word)).collect()
+}
+
+/// Reads a list of at least one account and at most `max`; 0: any number.
+///
+/// # Errors
+/// 10004 for no list, an empty one or a malformed account, 60015 for an account that is no string, 10005 for more.
+pub fn read_accounts(body: &Object<'_>, field: &'static str, max: usize) -> Result<Vec<AccountId>, Failure> {
+    let accounts = body.required_accounts(field)?;
+    if max != 0 && accounts.len() > max {
+        return Err(Refusal::TooManyAccounts { field, max }.into());
+    }
+    Ok(accounts)
+}
+
+/// Reads how long a silence lasts (seconds), under any of its names; of several the first of `names` counts.
+///
+/// # Errors
+/// 10004 for what is no integer of 32 bits, under whichever name.
+///
+/// Source: docs/spec/rest-api.md 3.4.
+pub fn read_mute(body: &Object<'_>, names: &[&str]) -> Result<Option<u32>, Failure> {
+    let mut newest = None;
+    for name in names {
+        let secs = body.integer(name, u64::from(u32::MAX))?;
+        newest = newest.or(secs);
+    }
+    Ok(newest.map(|secs| u32::try_from(secs).unwrap_or(u32::MAX)))
+}
+
 /// Reads custom fields out of a request.
 ///
 /// # Errors
@@ -328,7 +394,7 @@ pub fn read_custom(
     for item in from.objects(name)?.unwrap_or_default() {
         let key = item.required_text("Key")?.into_owned();
         if !open && !declared.iter().any(|field| field.key == key) {
-            return Err(Failure::with_value(super::error::BAD_PARAMETER, name, "key is not declared", &key));
+            return Err(Failure::with_value(error::BAD_PARAMETER, name, "key is not declared", &key));
         }
         fields.push((key, item.scalar("Value")?.into_owned()));
     }

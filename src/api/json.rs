@@ -43,6 +43,12 @@ impl Json {
         self.value(&number);
     }
 
+    /// Writes a number that may be negative.
+    pub fn signed(&mut self, field: &str, number: i64) {
+        self.key(field);
+        self.value(&number);
+    }
+
     /// Opens a list, or an item list's field; items follow by [`Json::item`].
     pub fn list(&mut self, field: &str, fill: impl FnOnce(&mut Self)) {
         self.key(field);
@@ -61,6 +67,12 @@ impl Json {
     pub fn item(&mut self, fill: impl FnOnce(&mut Self)) {
         self.comma();
         self.braces(fill);
+    }
+
+    /// Writes a text as an item of a list.
+    pub fn text_item(&mut self, text: &str) {
+        self.comma();
+        self.value(text);
     }
 
     fn braces(&mut self, fill: impl FnOnce(&mut Self)) {
@@ -109,8 +121,9 @@ mod tests {
             json.item(|json| json.number("n", u64::MAX));
             json.item(|_| {});
             json.item(|json| json.object("o", |json| json.text("x", "")));
+            json.item(|json| json.signed("s", i64::MIN));
         });
-        let expected = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"t":"a\"b\n\u0000é{[","empty":[],"l":[{"n":18446744073709551615},{},{"o":{"x":""}}]}"#;
+        let expected = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"t":"a\"b\n\u0000é{[","empty":[],"l":[{"n":18446744073709551615},{},{"o":{"x":""}},{"s":-9223372036854775808}]}"#;
         assert_eq!(String::from_utf8(json.finish()).unwrap(), expected);
         assert_eq!(
             String::from_utf8(failure(&Failure::new(10010, "no \"group\""))).unwrap(),

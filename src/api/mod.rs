@@ -6,9 +6,12 @@
 //! ```
 //!
 //! Every answered request of the admin plane is HTTP 200; what became of it is in the body. Checks come in the
-//! order of docs/spec/rest-api.md 2.7: room for it, address line, signature, app admin, command, JSON, shape.
+//! order of docs/spec/rest-api.md 2.7: room for it, address line, signature, app admin, rate of the app, command, its
+//! rate, JSON, shape. Rates come after the signature, so that nobody else can use up what an app may ask for, and
+//! before the body, so that what is refused by them costs little.
 //! No rules here, no store and no cluster: see [`Service`].
 
+mod accounts;
 mod admin;
 pub mod auth;
 mod body;
@@ -17,6 +20,7 @@ mod fields;
 mod json;
 mod ops;
 mod query;
+mod rates;
 mod request;
 mod usersig;
 mod wire;
@@ -31,22 +35,27 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::FutureExt;
+use rustc_hash::FxHashMap;
 use tracing::Instrument;
 
 use self::auth::{Auth, Caller};
 use self::body::Object;
 use self::error::Failure;
 use self::json::Json;
-use self::query::Query;
-use crate::actors::{Service, SubmitError};
-use crate::config::{self, Config, CustomFields};
-use crate::group::{Answer, Command, CustomField, Limits, Operator};
+use self::query::{Family, Query};
+use self::rates::Rates;
+use crate::actors::{ClientRequest, Service, SubmitError};
+use crate::config::{self, AppSettings, Config, CustomFields};
+use crate::group::{Answer, Command, CustomField, Kind, Limits, Operator, Refusal};
 use crate::id::{AccountId, AppId, GroupId, RequestId};
 use crate::metrics::{self, CommandMetrics};
 use crate::time::{Clock, SystemClock};
 
 /// Names a request in its answer; the same id stands in what the node logs about it.
 const REQUEST_ID: &str = "x-muster-request-id";
+
+/// Longest name that a caller may give a request. Source: docs/spec/client-operations.md 1.
+const CLIENT_REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// A command of the admin plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +68,40 @@ enum Endpoint {
     ModifyGroupBaseInfo,
     DestroyGroup,
     GetJoinedGroupList,
+    GetSpecifiedGroupMemberInfo,
+    ModifyGroupMemberInfo,
+    GetRoleInGroup,
+    ForbidSendMsg,
+    GetGroupMutedAccount,
+    GetGroupShuttedUin,
+    ChangeGroupOwner,
+    ImportGroup,
+    ImportGroupMember,
+    GetGroupAttr,
+    SetGroupAttr,
+    ModifyGroupAttr,
+    ClearGroupAttr,
+    DeleteGroupAttr,
+    GetGroupCounter,
+    UpdateGroupCounter,
+    DeleteGroupCounter,
+    BanGroupMember,
+    UnbanGroupMember,
+    GetGroupBanMember,
+    GetAppidGroupList,
+    ModifyAdmin,
+    GetAdminList,
+    AccountImport,
+    MultiaccountImport,
+    AccountCheck,
+    AccountDelete,
 }
 
+/// The command that is answered by GET too, and has a rate of its own. Source: docs/spec/rest-api.md 2.1 and 2.5.
+const LIST_ALL_GROUPS: &str = "get_appid_group_list";
+
 /// The whole admin plane: its name, the command, and whether it changes anything.
-const ENDPOINTS: [(&str, Endpoint, bool); 8] = [
+const ENDPOINTS: [(&str, Endpoint, bool); 35] = [
     ("create_group", Endpoint::CreateGroup, true),
     ("get_group_info", Endpoint::GetGroupInfo, false),
     ("get_group_member_info", Endpoint::GetGroupMemberInfo, false),
@@ -71,9 +110,52 @@ const ENDPOINTS: [(&str, Endpoint, bool); 8] = [
     ("modify_group_base_info", Endpoint::ModifyGroupBaseInfo, true),
     ("destroy_group", Endpoint::DestroyGroup, true),
     ("get_joined_group_list", Endpoint::GetJoinedGroupList, false),
+    ("get_specified_group_member_info", Endpoint::GetSpecifiedGroupMemberInfo, false),
+    ("modify_group_member_info", Endpoint::ModifyGroupMemberInfo, true),
+    ("get_role_in_group", Endpoint::GetRoleInGroup, false),
+    ("forbid_send_msg", Endpoint::ForbidSendMsg, true),
+    ("get_group_muted_account", Endpoint::GetGroupMutedAccount, false),
+    ("get_group_shutted_uin", Endpoint::GetGroupShuttedUin, false),
+    ("change_group_owner", Endpoint::ChangeGroupOwner, true),
+    ("import_group", Endpoint::ImportGroup, true),
+    ("import_group_member", Endpoint::ImportGroupMember, true),
+    ("get_group_attr", Endpoint::GetGroupAttr, false),
+    ("set_group_attr", Endpoint::SetGroupAttr, true),
+    ("modify_group_attr", Endpoint::ModifyGroupAttr, true),
+    ("clear_group_attr", Endpoint::ClearGroupAttr, true),
+    ("delete_group_attr", Endpoint::DeleteGroupAttr, true),
+    ("get_group_counter", Endpoint::GetGroupCounter, false),
+    ("update_group_counter", Endpoint::UpdateGroupCounter, true),
+    ("delete_group_counter", Endpoint::DeleteGroupCounter, true),
+    ("ban_group_member", Endpoint::BanGroupMember, true),
+    ("unban_group_member", Endpoint::UnbanGroupMember, true),
+    ("get_group_ban_member", Endpoint::GetGroupBanMember, false),
+    ("get_appid_group_list", Endpoint::GetAppidGroupList, false),
+    ("modify_admin", Endpoint::ModifyAdmin, true),
+    ("get_admin_list", Endpoint::GetAdminList, false),
+    ("account_import", Endpoint::AccountImport, true),
+    ("multiaccount_import", Endpoint::MultiaccountImport, true),
+    ("account_check", Endpoint::AccountCheck, false),
+    ("account_delete", Endpoint::AccountDelete, true),
 ];
 
 impl Endpoint {
+    /// The services it is reached under.
+    fn family(self) -> Family {
+        match self {
+            Endpoint::AccountImport
+            | Endpoint::MultiaccountImport
+            | Endpoint::AccountCheck
+            | Endpoint::AccountDelete => Family::Accounts,
+            _ => Family::Groups,
+        }
+    }
+
+    /// Where a command stands in [`ENDPOINTS`].
+    fn place(family: Family, name: &str) -> Option<usize> {
+        ENDPOINTS.iter().position(|(known, endpoint, _)| *known == name && endpoint.family() == family)
+    }
+
     async fn handle(self, service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
         match self {
             Endpoint::CreateGroup => admin::create_group::handle(service, call, body).await,
@@ -84,6 +166,35 @@ impl Endpoint {
             Endpoint::ModifyGroupBaseInfo => admin::modify_group_base_info::handle(service, call, body).await,
             Endpoint::DestroyGroup => admin::destroy_group::handle(service, call, body).await,
             Endpoint::GetJoinedGroupList => admin::get_joined_group_list::handle(service, call, body).await,
+            Endpoint::GetSpecifiedGroupMemberInfo => {
+                admin::get_specified_group_member_info::handle(service, call, body).await
+            }
+            Endpoint::ModifyGroupMemberInfo => admin::modify_group_member_info::handle(service, call, body).await,
+            Endpoint::GetRoleInGroup => admin::get_role_in_group::handle(service, call, body).await,
+            Endpoint::ForbidSendMsg => admin::forbid_send_msg::handle(service, call, body).await,
+            Endpoint::GetGroupMutedAccount => admin::get_group_muted_account::handle(service, call, body).await,
+            Endpoint::GetGroupShuttedUin => admin::get_group_shutted_uin::handle(service, call, body).await,
+            Endpoint::ChangeGroupOwner => admin::change_group_owner::handle(service, call, body).await,
+            Endpoint::ImportGroup => admin::import_group::handle(service, call, body).await,
+            Endpoint::ImportGroupMember => admin::import_group_member::handle(service, call, body).await,
+            Endpoint::GetGroupAttr => admin::get_group_attr::handle(service, call, body).await,
+            Endpoint::SetGroupAttr => admin::set_group_attr::handle(service, call, body).await,
+            Endpoint::ModifyGroupAttr => admin::modify_group_attr::handle(service, call, body).await,
+            Endpoint::ClearGroupAttr => admin::clear_group_attr::handle(service, call, body).await,
+            Endpoint::DeleteGroupAttr => admin::delete_group_attr::handle(service, call, body).await,
+            Endpoint::GetGroupCounter => admin::get_group_counter::handle(service, call, body).await,
+            Endpoint::UpdateGroupCounter => admin::update_group_counter::handle(service, call, body).await,
+            Endpoint::DeleteGroupCounter => admin::delete_group_counter::handle(service, call, body).await,
+            Endpoint::BanGroupMember => admin::ban_group_member::handle(service, call, body).await,
+            Endpoint::UnbanGroupMember => admin::unban_group_member::handle(service, call, body).await,
+            Endpoint::GetGroupBanMember => admin::get_group_ban_member::handle(service, call, body).await,
+            Endpoint::GetAppidGroupList => admin::get_appid_group_list::handle(service, call, body).await,
+            Endpoint::ModifyAdmin => admin::modify_admin::handle(service, call, body).await,
+            Endpoint::GetAdminList => admin::get_admin_list::handle(service, call, body).await,
+            Endpoint::AccountImport => accounts::account_import::handle(service, call, body).await,
+            Endpoint::MultiaccountImport => accounts::multiaccount_import::handle(service, call, body).await,
+            Endpoint::AccountCheck => accounts::account_check::handle(service, call, body).await,
+            Endpoint::AccountDelete => accounts::account_delete::handle(service, call, body).await,
         }
     }
 }
@@ -94,9 +205,10 @@ pub struct Api(Arc<Door>);
 
 struct Door {
     service: Service,
-    rules: Rules,
+    rules: FxHashMap<AppId, Rules>,
     auth: Auth,
     http: config::Http,
+    strict_accounts: bool,
     inflight: AtomicUsize,
     /// The id of the next request.
     requests: AtomicU64,
@@ -109,19 +221,23 @@ struct Door {
 }
 
 impl Api {
-    /// Builds the door to a service; `not_ready` says why the node cannot serve, if it cannot.
+    /// Builds the door to a service for apps and what each is run by; `not_ready` says why the node cannot serve, if
+    /// it cannot.
     pub fn new(
         config: &Config,
-        apps: Vec<config::App>,
+        apps: Vec<(AppSettings, config::App)>,
         service: Service,
         not_ready: impl Fn() -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let names = ENDPOINTS.iter().map(|(name, ..)| *name).chain(["other"]);
+        let rules = apps.iter().map(|(settings, app)| (AppId(app.id), Rules::of(config, settings))).collect();
+        let apps = apps.into_iter().map(|(_, app)| app).collect();
         Self(Arc::new(Door {
             service,
-            rules: Rules::new(config),
+            rules,
             auth: Auth::new(apps, config.auth.clone()),
             http: config.http.clone(),
+            strict_accounts: config.ids.user_id_strict,
             inflight: AtomicUsize::new(0),
             // Two runs of a node rarely give the same id, so that logs kept together stay apart.
             requests: AtomicU64::new(rand::random()),
@@ -142,24 +258,30 @@ impl Api {
     }
 }
 
-/// What requests are read and answered by.
+/// What requests of one app are read and answered by.
 struct Rules {
     limits: Limits,
     custom_fields: CustomFields,
-    strict_accounts: bool,
-    strict_query: bool,
+    rates: Rates,
+    has_communities: bool,
     legacy_mute_names: bool,
     legacy_type_names: bool,
     max_response_bytes: usize,
 }
 
 impl Rules {
+    /// Those of an app that says nothing itself.
+    #[cfg(test)]
     fn new(config: &Config) -> Self {
+        Self::of(config, &config.common_settings())
+    }
+
+    fn of(config: &Config, settings: &AppSettings) -> Self {
         Self {
-            limits: config.group_limits(),
-            custom_fields: config.custom_fields.clone(),
-            strict_accounts: config.ids.user_id_strict,
-            strict_query: config.http.strict_query,
+            limits: settings.group_limits(&config.groups),
+            custom_fields: settings.custom_fields.clone(),
+            rates: Rates::new(&config.rate, ENDPOINTS.len(), settings.limits.attr_write_per_sec),
+            has_communities: config.features.community,
             legacy_mute_names: config.compat.legacy_mute_names,
             legacy_type_names: config.wire.legacy_type_names,
             max_response_bytes: config.http.max_response_bytes,
@@ -178,6 +300,8 @@ struct Call<'a> {
     caller: AccountId,
     deadline: Instant,
     now_secs: u64,
+    /// The name that the caller gave a request that changes something, if any.
+    request: Option<ClientRequest>,
 }
 
 impl Call<'_> {
@@ -185,8 +309,25 @@ impl Call<'_> {
         Operator::AppAdmin { name: self.caller.clone() }
     }
 
+    /// Has a command carried out that was found to be well formed.
     async fn submit(&self, service: &Service, group: &GroupId, command: Command) -> Result<Answer, SubmitError> {
-        service.submit(self.app, group.clone(), command, self.deadline).await
+        let begins = match &command {
+            Command::Create(create) => Some(create.kind),
+            Command::Import(import) => Some(import.group.kind),
+            _ => None,
+        };
+        if begins == Some(Kind::Community) && !self.rules.has_communities {
+            return Err(Refusal::CommunityNotEnabled.into());
+        }
+        service.submit(self.app, group.clone(), command, self.request.clone(), self.deadline).await
+    }
+
+    /// Counts a write of a group's attributes, once it is known to be well formed and before it is submitted.
+    ///
+    /// # Errors
+    /// 10049, 60018.
+    fn attribute_write(&self, group: &GroupId) -> Result<(), Failure> {
+        self.rules.rates.attribute_write(group, &self.caller)
     }
 
     /// Gives an answer up that has grown too large: 10018.
@@ -222,7 +363,7 @@ impl Door {
         }
         let started = Instant::now();
         let command = query::command(request.uri().path());
-        let place = command.as_ref().ok().and_then(|name| ENDPOINTS.iter().position(|(known, ..)| known == name));
+        let place = command.as_ref().ok().and_then(|(family, name)| Endpoint::place(*family, name));
         let mut payload = Some(payload);
         let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed));
         // Whatever is logged on behalf of this request carries its id, on whichever thread.
@@ -254,29 +395,40 @@ impl Door {
         &self,
         request: &HttpRequest,
         payload: &mut Option<web::Payload>,
-        command: Result<&str, Failure>,
+        command: Result<(Family, &str), Failure>,
         place: Option<usize>,
         started: Instant,
     ) -> Result<Vec<u8>, Failure> {
         let _place = self.admit()?;
-        if request.method() != Method::POST {
+        let by_get = request.method() == Method::GET && command == Ok((Family::Groups, LIST_ALL_GROUPS));
+        if request.method() != Method::POST && !by_get {
             return Err(Failure::with_value(error::BAD_HTTP, "method", "expected POST", request.method().as_str()));
         }
-        let name = command?;
+        let (_, name) = command?;
         let now_secs = SystemClock.now() / 1000;
-        let query = Query::parse(request.query_string(), self.rules.strict_query, self.rules.strict_accounts)?;
+        let query = Query::parse(request.query_string(), self.http.strict_query, self.strict_accounts)?;
         let app = self.admin(request, &query, now_secs)?;
-        let Some((_, endpoint, _)) = place.map(|place| ENDPOINTS[place]) else {
+        let Some(rules) = self.rules.get(&app) else {
+            return Err(Failure::new(error::NO_SUCH_APP, "sdkappid is not known here"));
+        };
+        rules.rates.request()?;
+        let Some((place, (command, endpoint, changes))) = place.map(|place| (place, ENDPOINTS[place])) else {
             return Err(Failure::with_value(error::NO_SUCH_COMMAND, "command", "no such command", name));
         };
+        rules.rates.command(place)?;
+        if name == LIST_ALL_GROUPS {
+            rules.rates.listing()?;
+        }
         // Read last: who is not let in takes no memory.
         let body = match payload.take() {
             Some(payload) => request::read_body(request, payload, &self.http).await?,
             None => Bytes::new(),
         };
-        let body = Object::parse(&body, self.rules.strict_accounts)?;
+        let body = if by_get && body.is_empty() { Bytes::from_static(b"{}") } else { body };
+        let body = Object::parse(&body, self.strict_accounts)?;
         let deadline = started + Duration::from_millis(self.http.timeout_ms);
-        let call = Call { rules: &self.rules, app, caller: query.identifier, deadline, now_secs };
+        let request = if changes { client_request(&body, command, &query.identifier)? } else { None };
+        let call = Call { rules, app, caller: query.identifier, deadline, now_secs, request };
         endpoint.handle(&self.service, &call, &body).await
     }
 
@@ -302,6 +454,24 @@ impl Door {
             e.into()
         })
     }
+}
+
+/// Reads the name that a caller gives its request, so that a repeated one is carried out once; an empty one is none.
+///
+/// # Errors
+/// 10004 for what is not a string or too long.
+///
+/// Source: docs/spec/client-operations.md 1.
+fn client_request(
+    body: &Object<'_>,
+    command: &'static str,
+    caller: &AccountId,
+) -> Result<Option<ClientRequest>, Failure> {
+    let Some(id) = body.text("ClientReqId")?.filter(|id| !id.is_empty()) else { return Ok(None) };
+    if id.len() > CLIENT_REQUEST_ID_BYTES_MAX {
+        return Err(Failure::bad("ClientReqId", "too long"));
+    }
+    Ok(Some(ClientRequest { caller: caller.clone(), command, id: id.as_ref().into() }))
 }
 
 /// What a caller is told of a handler that panicked: it harms nobody else.

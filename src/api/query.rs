@@ -8,21 +8,28 @@ use super::body::is_strict_account;
 use super::error::{self, Failure};
 use crate::id::AccountId;
 
-/// The services whose commands are all ours; docs and clients disagree on which is under which, so any will do.
-///
+/// Services that answer to the same commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Docs and clients disagree on which command is under which of them, so any will do.
+    Groups,
+    Accounts,
+}
+
 /// Source: docs/spec/rest-api.md 1, routing rule.
-const SERVICES: [&str; 4] = [
-    "group_open_http_svc",
-    "group_open_attr_http_svc",
-    "group_open_avchatroom_http_svc",
-    "million_group_open_http_svc",
+const SERVICES: [(&str, Family); 5] = [
+    ("group_open_http_svc", Family::Groups),
+    ("group_open_attr_http_svc", Family::Groups),
+    ("group_open_avchatroom_http_svc", Family::Groups),
+    ("million_group_open_http_svc", Family::Groups),
+    ("im_open_login_svc", Family::Accounts),
 ];
 
-/// Takes the command out of `/v4/{service}/{command}`.
+/// Takes the command and the family of its service out of `/v4/{service}/{command}`.
 ///
 /// # Errors
 /// 60002 for another shape, 60009 for a service that does not exist.
-pub fn command(path: &str) -> Result<&str, Failure> {
+pub fn command(path: &str) -> Result<(Family, &str), Failure> {
     let bad = || Failure::with_value(error::BAD_HTTP, "path", "expected /v4/service/command", path);
     let mut segments = path.strip_prefix('/').ok_or_else(bad)?.split('/');
     let (Some(version), Some(service), Some(command), None) =
@@ -33,10 +40,10 @@ pub fn command(path: &str) -> Result<&str, Failure> {
     if [version, service, command].contains(&"") || decode(path).is_none() {
         return Err(bad());
     }
-    if version != "v4" || !SERVICES.contains(&service) {
-        return Err(Failure::with_value(error::NO_SUCH_SERVICE, "service", "no such service", service));
+    match SERVICES.iter().find(|(name, _)| version == "v4" && *name == service) {
+        Some((_, family)) => Ok((*family, command)),
+        None => Err(Failure::with_value(error::NO_SUCH_SERVICE, "service", "no such service", service)),
     }
-    Ok(command)
 }
 
 /// Who asks, as the parameters say.
@@ -130,8 +137,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        for service in SERVICES {
-            assert_eq!(command(&format!("/v4/{service}/create_group")), Ok("create_group"));
+        for (service, family) in SERVICES {
+            assert_eq!(command(&format!("/v4/{service}/create_group")), Ok((family, "create_group")));
         }
         for (path, code) in [
             ("/", 60002),

@@ -2,8 +2,7 @@
 //!
 //! Source: docs/spec/rest-api.md 3.2 and 3.3, docs/spec/group-types.md 1.
 
-use crate::actors::MsgFlag;
-use crate::group::{ApplyJoin, InviteJoin, Kind, Role};
+use crate::group::{ApplyJoin, InviteJoin, Kind, MsgFlag, Role};
 
 /// The type of a group by either of its names.
 pub fn kind(word: &str) -> Option<Kind> {
@@ -81,6 +80,9 @@ pub fn role_word(role: Role) -> &'static str {
     }
 }
 
+/// What an account is called in a group it is not in. Source: docs/spec/rest-api.md 3.3.
+pub const NOT_MEMBER: &str = "NotMember";
+
 pub fn switch(word: &str) -> Option<bool> {
     match word {
         "On" => Some(true),
@@ -91,6 +93,16 @@ pub fn switch(word: &str) -> Option<bool> {
 
 pub fn switch_word(on: bool) -> &'static str {
     if on { "On" } else { "Off" }
+}
+
+pub fn msg_flag(word: &str) -> Option<MsgFlag> {
+    Some(match word {
+        "AcceptAndNotify" => MsgFlag::AcceptAndNotify,
+        "AcceptNotNotify" => MsgFlag::AcceptNotNotify,
+        "Discard" => MsgFlag::Discard,
+        "AcceptNotNotifyExceptAt" => MsgFlag::AcceptNotNotifyExceptAt,
+        _ => return None,
+    })
 }
 
 pub fn msg_flag_word(flag: MsgFlag) -> &'static str {
@@ -121,6 +133,10 @@ mod tests {
         for r in [Role::Owner, Role::Admin, Role::Member] {
             assert_eq!(role(role_word(r)), Some(r));
         }
+        use MsgFlag::*;
+        for flag in [AcceptAndNotify, AcceptNotNotify, Discard, AcceptNotNotifyExceptAt] {
+            assert_eq!(msg_flag(msg_flag_word(flag)), Some(flag));
+        }
         assert_eq!([switch(switch_word(true)), switch(switch_word(false))], [Some(true), Some(false)]);
     }
 
@@ -128,6 +144,6 @@ mod tests {
     fn words_are_case_sensitive_and_the_retired_type_is_none() {
         assert_eq!([kind("private"), kind("BChatRoom"), kind("")], [None; 3]);
         assert_eq!([switch("on"), switch("1")], [None; 2]);
-        assert_eq!(role("NotMember"), None);
+        assert_eq!(role(NOT_MEMBER), None);
     }
 }

@@ -77,7 +77,7 @@ mod tests {
 
     fn app(id: u32, keys: &[&str]) -> App {
         let keys = keys.iter().map(|key| Secret::new(*key)).collect();
-        App { id, keys, admins: vec!["root".to_owned()], enabled: true }
+        App { id, keys, admins: vec!["root".to_owned()], enabled: true, ..App::default() }
     }
 
     fn args(app: Option<u32>, user: &str) -> UsersigArgs {

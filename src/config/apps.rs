@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{APP_ADMINS_MAX, APP_KEYS_MAX, ConfigError};
+use super::{APP_ADMINS_MAX, APP_KEYS_MAX, ConfigError, Edition, OwnKeys};
 use crate::id::AccountId;
 
 /// The app that is made when none was configured.
@@ -20,7 +20,7 @@ const FIRST_ADMIN: &str = "administrator";
 const KEY_BYTES: usize = 32;
 
 /// One app: a tenant with its own groups, keys and admins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct App {
     #[serde(default)]
@@ -34,6 +34,16 @@ pub struct App {
     /// `false`: every request gets 60016.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// Laid over the numbers of all apps, below the keys that follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<Edition>,
+    /// Keys of `limits` that differ for this app; the next two likewise.
+    #[serde(default, skip_serializing_if = "OwnKeys::is_empty")]
+    pub limits: OwnKeys,
+    #[serde(default, skip_serializing_if = "OwnKeys::is_empty")]
+    pub defaults: OwnKeys,
+    #[serde(default, skip_serializing_if = "OwnKeys::is_empty")]
+    pub custom_fields: OwnKeys,
 }
 
 fn yes() -> bool {

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Config, ConfigError};
-use crate::group;
 
 /// This process and where it keeps its data. Differs between nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,89 +97,6 @@ pub struct Auth {
     pub max_expire_secs: u64,
 }
 
-/// Numbers that rules and edge judge by, under the names of docs/spec/limits.md.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitsSection {
-    pub profile_preset: ProfilePreset,
-    pub group_name_bytes: usize,
-    pub group_introduction_bytes: usize,
-    pub group_notification_bytes: usize,
-    pub group_face_url_bytes: usize,
-    pub kick_reason_bytes: usize,
-    pub group_custom_keys: usize,
-    pub member_custom_keys: usize,
-    pub custom_key_bytes: usize,
-    pub group_custom_value_bytes: usize,
-    pub member_custom_value_bytes: usize,
-    pub create_group_member: usize,
-    pub add_group_member: usize,
-    pub delete_group_member: usize,
-    pub get_group_info_ids: usize,
-    pub member_page: usize,
-    pub member_page_community: usize,
-    pub joined_page: usize,
-    pub max_members: MaxMembers,
-    pub admins_per_group: u32,
-    pub groups_per_user: u64,
-    pub daily_net_groups: u64,
-    pub daily_reset_utc_offset_minutes: i32,
-    pub daily_net_counts_community: bool,
-}
-
-/// Which of the documented lengths of profile texts apply. Source: docs/spec/limits.md 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProfilePreset {
-    Classic,
-    Extended,
-}
-
-impl ProfilePreset {
-    /// The keys it sets, and to how many bytes.
-    pub fn lengths(self) -> [(&'static str, u64); 4] {
-        let [name, introduction, notification, face_url] = match self {
-            ProfilePreset::Classic => [30, 240, 300, 100],
-            ProfilePreset::Extended => [100, 400, 400, 500],
-        };
-        [
-            ("limits.group_name_bytes", name),
-            ("limits.group_introduction_bytes", introduction),
-            ("limits.group_notification_bytes", notification),
-            ("limits.group_face_url_bytes", face_url),
-        ]
-    }
-}
-
-/// The most members a group of each type may have; 0: unlimited.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MaxMembers {
-    pub work: u32,
-    pub public: u32,
-    pub meeting: u32,
-    pub avchatroom: u32,
-    pub community: u32,
-}
-
-/// What a group gets that names nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Defaults {
-    pub max_member_num: MaxMemberNum,
-}
-
-/// `MaxMemberNum` of a group that names none; 0: the cap of its type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MaxMemberNum {
-    pub work: u32,
-    pub public: u32,
-    pub meeting: u32,
-    pub avchatroom: u32,
-    pub community: u32,
-}
-
 /// Concessions to older clients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -197,21 +113,49 @@ pub struct Wire {
     pub legacy_type_names: bool,
 }
 
-/// Which custom keys exist. Source: docs/spec/rest-api.md 3.7.
+/// What groups are managed by, beside the numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct CustomFields {
-    /// Undeclared keys are accepted.
-    pub open: bool,
-    pub group: Vec<DeclaredField>,
-    pub member: Vec<DeclaredField>,
+pub struct Groups {
+    /// Admins appoint ordinary members and cancel admins; else the owner alone does.
+    pub admins_manage_admins: bool,
 }
 
-/// One declared custom key.
+/// What there is at all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeclaredField {
-    pub key: String,
+#[serde(default, deny_unknown_fields)]
+pub struct Features {
+    /// Communities can be created. Source: docs/spec/errors.md 5, 11000.
+    pub community: bool,
+}
+
+/// Which accounts exist. Source: docs/spec/errors.md 6.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    pub mode: AccountMode,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountMode {
+    /// Every well-formed one, from its first mention.
+    #[default]
+    Implicit,
+    /// Those that were imported, and the app admins.
+    Imported,
+}
+
+/// Calls per second; 0: any number. Source: docs/spec/limits.md 6.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rate {
+    /// Of one command of one app.
+    pub rest_per_command: u32,
+    /// Of one app.
+    pub rest_per_app: u32,
+    /// `get_appid_group_list` of one app.
+    pub list_all_groups: u32,
 }
 
 /// What counts as an id.
@@ -314,52 +258,6 @@ impl Default for Auth {
     }
 }
 
-impl Default for LimitsSection {
-    fn default() -> Self {
-        // The numbers live with the rules; here they only get their names.
-        let limits = group::Limits::default();
-        let max = limits.max_members;
-        Self {
-            profile_preset: ProfilePreset::Classic,
-            group_name_bytes: limits.group_name_bytes,
-            group_introduction_bytes: limits.group_introduction_bytes,
-            group_notification_bytes: limits.group_notification_bytes,
-            group_face_url_bytes: limits.group_face_url_bytes,
-            kick_reason_bytes: limits.kick_reason_bytes,
-            group_custom_keys: limits.group_custom_keys,
-            member_custom_keys: limits.member_custom_keys,
-            custom_key_bytes: limits.custom_key_bytes,
-            group_custom_value_bytes: limits.group_custom_value_bytes,
-            member_custom_value_bytes: limits.member_custom_value_bytes,
-            create_group_member: limits.create_group_member,
-            add_group_member: limits.add_group_member,
-            delete_group_member: limits.delete_group_member,
-            get_group_info_ids: limits.get_group_info_ids,
-            member_page: limits.member_page,
-            member_page_community: limits.member_page_community,
-            joined_page: limits.joined_page,
-            max_members: MaxMembers {
-                work: max.work,
-                public: max.public,
-                meeting: max.meeting,
-                avchatroom: max.avchatroom,
-                community: max.community,
-            },
-            admins_per_group: limits.admins_per_group,
-            groups_per_user: limits.groups_per_user,
-            daily_net_groups: limits.daily_net_groups,
-            daily_reset_utc_offset_minutes: limits.daily_reset_utc_offset_minutes,
-            daily_net_counts_community: limits.daily_net_counts_community,
-        }
-    }
-}
-
-impl Default for MaxMembers {
-    fn default() -> Self {
-        LimitsSection::default().max_members
-    }
-}
-
 impl Default for Compat {
     fn default() -> Self {
         Self { legacy_mute_names: true }
@@ -372,9 +270,15 @@ impl Default for Wire {
     }
 }
 
-impl Default for CustomFields {
+impl Default for Groups {
     fn default() -> Self {
-        Self { open: true, group: Vec::new(), member: Vec::new() }
+        Self { admins_manage_admins: true }
+    }
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { community: true }
     }
 }
 
@@ -384,56 +288,9 @@ impl Default for Log {
     }
 }
 
-impl Config {
-    /// What the rules judge by.
-    pub fn group_limits(&self) -> group::Limits {
-        let l = &self.limits;
-        let max = l.max_members;
-        let default_max = self.defaults.max_member_num;
-        group::Limits {
-            group_name_bytes: l.group_name_bytes,
-            group_introduction_bytes: l.group_introduction_bytes,
-            group_notification_bytes: l.group_notification_bytes,
-            group_face_url_bytes: l.group_face_url_bytes,
-            kick_reason_bytes: l.kick_reason_bytes,
-            group_custom_keys: l.group_custom_keys,
-            member_custom_keys: l.member_custom_keys,
-            custom_key_bytes: l.custom_key_bytes,
-            group_custom_value_bytes: l.group_custom_value_bytes,
-            member_custom_value_bytes: l.member_custom_value_bytes,
-            create_group_member: l.create_group_member,
-            add_group_member: l.add_group_member,
-            delete_group_member: l.delete_group_member,
-            get_group_info_ids: l.get_group_info_ids,
-            member_page: l.member_page,
-            member_page_community: l.member_page_community,
-            joined_page: l.joined_page,
-            max_members: group::PerKind {
-                work: max.work,
-                public: max.public,
-                meeting: max.meeting,
-                avchatroom: max.avchatroom,
-                community: max.community,
-            },
-            default_max_members: group::PerKind {
-                work: default_max.work,
-                public: default_max.public,
-                meeting: default_max.meeting,
-                avchatroom: default_max.avchatroom,
-                community: default_max.community,
-            },
-            admins_per_group: l.admins_per_group,
-            groups_per_user: l.groups_per_user,
-            daily_net_groups: l.daily_net_groups,
-            daily_reset_utc_offset_minutes: l.daily_reset_utc_offset_minutes,
-            daily_net_counts_community: l.daily_net_counts_community,
-        }
-    }
-}
-
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     const DAY_MS: u64 = 86_400_000;
-    let Config { node, http, cluster, actors, storage, api, auth, limits, defaults, custom_fields, log, .. } = config;
+    let Config { node, http, cluster, actors, storage, api, auth, rate, log, .. } = config;
 
     if node.data_dir.as_os_str().is_empty() {
         return wrong("node.data_dir", "a folder is needed".to_owned());
@@ -467,74 +324,12 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     range("auth.fail_window_secs", auth.fail_window_secs, 1, 86_400)?;
     range("auth.max_usersig_bytes", auth.max_usersig_bytes as u64, 256, 64 * KIB as u64)?;
 
-    for (key, bytes) in [
-        ("limits.group_name_bytes", limits.group_name_bytes),
-        ("limits.group_introduction_bytes", limits.group_introduction_bytes),
-        ("limits.group_notification_bytes", limits.group_notification_bytes),
-        ("limits.group_face_url_bytes", limits.group_face_url_bytes),
-        ("limits.kick_reason_bytes", limits.kick_reason_bytes),
-        ("limits.custom_key_bytes", limits.custom_key_bytes),
-        ("limits.group_custom_value_bytes", limits.group_custom_value_bytes),
-        ("limits.member_custom_value_bytes", limits.member_custom_value_bytes),
+    for (key, calls) in [
+        ("rate.rest_per_command", rate.rest_per_command),
+        ("rate.rest_per_app", rate.rest_per_app),
+        ("rate.list_all_groups", rate.list_all_groups),
     ] {
-        range(key, bytes as u64, 0, 64 * KIB as u64)?;
-    }
-    for (key, count) in [
-        ("limits.group_custom_keys", limits.group_custom_keys),
-        ("limits.member_custom_keys", limits.member_custom_keys),
-    ] {
-        range(key, count as u64, 0, 1_000)?;
-    }
-    for (key, count) in [
-        ("limits.create_group_member", limits.create_group_member),
-        ("limits.add_group_member", limits.add_group_member),
-        ("limits.delete_group_member", limits.delete_group_member),
-        ("limits.get_group_info_ids", limits.get_group_info_ids),
-    ] {
-        range(key, count as u64, 0, 100_000)?;
-    }
-    // A page of nothing would never end; a page without a bound is not a page.
-    for (key, count) in [
-        ("limits.member_page", limits.member_page),
-        ("limits.member_page_community", limits.member_page_community),
-        ("limits.joined_page", limits.joined_page),
-    ] {
-        range(key, count as u64, 1, 100_000)?;
-    }
-    // One day east or west: beyond that the number is not an offset.
-    let offset = limits.daily_reset_utc_offset_minutes;
-    if !(-1_440..=1_440).contains(&offset) {
-        return wrong("limits.daily_reset_utc_offset_minutes", format!("{offset} is outside -1440..=1440"));
-    }
-    let (cap, default) = (limits.max_members, defaults.max_member_num);
-    for (kind, default, cap) in [
-        ("work", default.work, cap.work),
-        ("public", default.public, cap.public),
-        ("meeting", default.meeting, cap.meeting),
-        ("avchatroom", default.avchatroom, cap.avchatroom),
-        ("community", default.community, cap.community),
-    ] {
-        if cap != 0 && default > cap {
-            return wrong(
-                &format!("defaults.max_member_num.{kind}"),
-                format!("{default} is above limits.max_members.{kind} = {cap}"),
-            );
-        }
-    }
-
-    for (name, fields, keys_max) in [
-        ("custom_fields.group", &custom_fields.group, limits.group_custom_keys),
-        ("custom_fields.member", &custom_fields.member, limits.member_custom_keys),
-    ] {
-        range(name, fields.len() as u64, 0, if keys_max == 0 { 1_000 } else { keys_max as u64 })?;
-        for (i, field) in fields.iter().enumerate() {
-            let shaped = !field.key.is_empty()
-                && (limits.custom_key_bytes == 0 || field.key.len() <= limits.custom_key_bytes)
-                && field.key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !shaped || fields[..i].iter().any(|other| other.key == field.key) {
-                return wrong(name, format!("key {:?} is malformed or declared twice", field.key));
-            }
-        }
+        range(key, u64::from(calls), 0, 1_000_000)?;
     }
 
     if let Err(e) = tracing_subscriber::EnvFilter::builder().parse(&log.level) {
@@ -544,35 +339,13 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// Both ends belong to the range.
-fn range(key: &str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
+pub(super) fn range(key: &str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
     if (min..=max).contains(&value) {
         return Ok(());
     }
     wrong(key, format!("{value} is outside {min}..={max}"))
 }
 
-fn wrong(key: &str, reason: String) -> Result<(), ConfigError> {
+pub(super) fn wrong(key: &str, reason: String) -> Result<(), ConfigError> {
     Err(ConfigError::Value { key: key.to_owned(), reason })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_limits_of_the_defaults_are_the_limits_of_the_rules() {
-        assert_eq!(Config::default().group_limits(), group::Limits::default());
-    }
-
-    #[test]
-    fn the_classic_preset_is_the_default() {
-        let limits = LimitsSection::default();
-        let shipped = [
-            limits.group_name_bytes,
-            limits.group_introduction_bytes,
-            limits.group_notification_bytes,
-            limits.group_face_url_bytes,
-        ];
-        assert_eq!(ProfilePreset::Classic.lengths().map(|(_, bytes)| bytes as usize), shipped);
-    }
 }

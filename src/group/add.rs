@@ -1,7 +1,6 @@
 //! Adding members without their consent. Source: docs/spec/rest-api.md 4.7, docs/spec/group-types.md 6.5.
 
-use rustc_hash::FxHashSet;
-
+use super::admission::Admission;
 use super::role::{Operation, permit};
 use super::{
     Add, AddResult, AddedMember, Answer, Context, Decision, Event, Group, Notice, Refusal, Report, Role, Tip, notice,
@@ -11,33 +10,15 @@ use crate::id::AccountId;
 pub(super) fn decide(group: Option<&Group>, add: &Add, context: &Context<'_>) -> Result<Decision, Refusal> {
     let group = group.ok_or(Refusal::NoSuchGroup)?;
     let facts = group.facts();
-    permit(facts.kind, group.rank(&add.operator), Operation::Add, group.options())?;
+    permit(facts.kind, group.rank(&add.operator), Operation::Add, group.options(context.limits))?;
 
-    let mut room = match facts.members_max {
-        0 => u32::MAX - facts.member_count,
-        members_max => members_max.saturating_sub(facts.member_count),
-    };
-    if room == 0 && add.accounts.iter().all(|account| group.member(account).is_none()) {
-        return Err(Refusal::GroupFull { members_max: facts.members_max });
-    }
-
-    let mut added: FxHashSet<&AccountId> = FxHashSet::default();
-    let mut accounts = Vec::new();
-    let mut results = Vec::with_capacity(add.accounts.len());
-    for account in &add.accounts {
-        if group.member(account).is_some() || added.contains(account) {
-            results.push(AddResult::AlreadyMember);
-        } else if room == 0 || context.full_accounts.contains(account) {
-            results.push(AddResult::Failed);
-        } else {
-            room -= 1;
-            added.insert(account);
-            accounts.push(account.clone());
-            results.push(AddResult::Added);
-        }
-    }
+    let mut admission = Admission::new(group, context);
+    check_whole(group, add, context, admission.is_full())?;
+    let results: Vec<AddResult> = add.accounts.iter().map(|account| admission.ask(account, true)).collect();
     check_single(add, &results, context)?;
 
+    let entering = add.accounts.iter().zip(&results).filter(|(_, result)| **result == AddResult::Added);
+    let accounts: Vec<AccountId> = entering.map(|(account, _)| account.clone()).collect();
     let mut decision = Decision::default().answering(Answer::Added(results));
     if !accounts.is_empty() {
         decision.notices = notices(group, add, &accounts);
@@ -50,9 +31,23 @@ pub(super) fn decide(group: Option<&Group>, add: &Add, context: &Context<'_>) ->
     Ok(decision)
 }
 
+/// Refuses where nobody of those named could enter, and somebody would. Source: docs/spec/rest-api.md 4.7.
+fn check_whole(group: &Group, add: &Add, context: &Context<'_>, is_full: bool) -> Result<(), Refusal> {
+    if add.accounts.iter().any(|account| group.member(account).is_some()) {
+        return Ok(());
+    }
+    match add.accounts.first() {
+        Some(first) if add.accounts.iter().all(|account| context.unknown_accounts.contains(account)) => {
+            Err(Refusal::NoSuchAccount { account: first.clone() })
+        }
+        _ if is_full => Err(Refusal::GroupFull { members_max: group.facts().members_max }),
+        _ => Ok(()),
+    }
+}
+
 /// One account that has too many groups is refused as a whole; among others it is a result of its own.
 fn check_single(add: &Add, results: &[AddResult], context: &Context<'_>) -> Result<(), Refusal> {
-    // A full group was refused before, so what failed for a single account was its own limit.
+    // A full group and an unknown account were refused before: what failed for a single one was its own limit.
     let single = add.accounts.windows(2).all(|pair| pair[0] == pair[1]);
     match single && results.contains(&AddResult::Failed) {
         true => Err(Refusal::TooManyGroups { max: context.limits.groups_per_user }),
@@ -143,6 +138,18 @@ mod tests {
         // A member who is in too many groups is a member all the same.
         given(room_for(0)).full(&["bob"]).asked(add(&["bob"])).decides([], [], Answer::Added(vec![AlreadyMember]));
         given(room_for(0)).full(&["dan"]).asked(add(&["dan"])).refuses(Refusal::GroupFull { members_max: 2 });
+    }
+
+    #[test]
+    fn an_account_that_does_not_exist_fails_alone() {
+        let unknown = |name| Refusal::NoSuchAccount { account: account(name) };
+        given(room_for(2)).unknown(&["dan"]).asked(add(&["dan"])).refuses(unknown("dan"));
+        given(room_for(2)).unknown(&["dan", "eve"]).asked(add(&["eve", "dan"])).refuses(unknown("eve"));
+        given(room_for(0)).unknown(&["dan"]).asked(add(&["dan"])).refuses(unknown("dan"));
+        let (decision, _) = given(room_for(1)).unknown(&["dan"]).asked(add(&["dan", "eve"])).succeeds();
+        assert_eq!(decision.answer, Answer::Added(vec![Failed, Added]));
+        let some = given(room_for(1)).unknown(&["dan"]).asked(add(&["dan", "bob"]));
+        some.decides([], [], Answer::Added(vec![Failed, AlreadyMember]));
     }
 
     #[test]

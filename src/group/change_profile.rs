@@ -18,7 +18,10 @@ pub(super) fn decide(
     let facts = group.facts();
     let profile = group.profile().expect("the profile was judged before its row was read");
 
-    check_rights(group, change)?;
+    check_rights(group, change, context.limits)?;
+    if context.unknown_accounts.contains(change.operator.name()) {
+        return Err(Refusal::NoSuchAccount { account: change.operator.name().clone() });
+    }
     check_values(facts, profile, change, context.limits)?;
     let changes = changes(facts, profile, change);
     if changes.is_empty() {
@@ -30,10 +33,10 @@ pub(super) fn decide(
 }
 
 /// Every field that is named needs its right, whether or not it would change.
-fn check_rights(group: &Group, change: &ChangeProfile) -> Result<(), Refusal> {
+fn check_rights(group: &Group, change: &ChangeProfile, limits: &Limits) -> Result<(), Refusal> {
     let facts = group.facts();
     let rank = group.rank(&change.operator);
-    let mut options = group.options();
+    let mut options = group.options(limits);
     // Topics may be enabled together with what needs them.
     options.support_topic |= change.support_topic == Some(true);
 
@@ -51,10 +54,11 @@ fn check_rights(group: &Group, change: &ChangeProfile) -> Result<(), Refusal> {
         (Operation::ChangeHistoryBeforeJoin, change.history_before_join.is_some()),
         (Operation::ChangeSupportTopic, change.support_topic.is_some()),
         (Operation::ChangePermissions, change.enable_permission.is_some() || change.default_permission.is_some()),
-        (Operation::ChangeCustom, !change.custom.is_empty()),
     ];
-    let mut named = named.into_iter().filter(|(_, is_named)| *is_named);
-    named.try_for_each(|(operation, _)| permit(facts.kind, rank, operation, options))
+    let named = named.into_iter().filter(|(_, is_named)| *is_named).map(|(operation, _)| operation);
+    let keys = limits.group_keys(facts.kind);
+    let custom = change.custom.iter().map(|(key, _)| keys.write(key));
+    named.chain(custom).try_for_each(|operation| permit(facts.kind, rank, operation, options))
 }
 
 /// Judges the values that would change; what stays as it is was judged when it was set.
@@ -75,8 +79,7 @@ fn check_values(facts: &Facts, profile: &Profile, change: &ChangeProfile, limits
     if !has_permissions && change.default_permission.is_some_and(|wanted| wanted != facts.default_permission) {
         return refuse("DefaultPermission", "has no effect without EnablePermission");
     }
-    let custom = custom::changes(&profile.custom, &change.custom);
-    custom::check_count(&profile.custom, &custom, limits.group_custom_keys, "AppDefinedData")
+    limits.group_keys(facts.kind).check(&profile.custom, &change.custom)
 }
 
 /// The maximum of members if it changes; ignored in a live room: docs/spec/group-types.md 6.3.
@@ -302,6 +305,36 @@ mod tests {
         group().asked(asked(&[("new", "1")])).refuses(bad("AppDefinedData", "too many custom fields"));
         let (_, after) = group().asked(asked(&[("new", "1"), ("city", "")])).succeeds();
         assert_eq!(after.profile().expect("known").custom, fields(&[("day", "Sunday"), ("new", "1")]));
+    }
+
+    #[test]
+    fn a_declared_key_has_a_rank_of_its_own() {
+        let declared = |limits: &mut Limits| {
+            limits.custom.group = vec![
+                custom_rule("anyone", Rank::NotMember, &[]),
+                custom_rule("owner", Rank::Owner, &[]),
+                custom_rule("root", Rank::AppAdmin, &[]),
+                custom_rule("work", Rank::Member, &[Kind::Work]),
+            ];
+        };
+        let codes = |key: &str| {
+            [by("eve"), by("bob"), by("amy"), by("ann"), app_admin()].map(|operator| {
+                let asked = ChangeProfile { operator, custom: fields(&[(key, "1")]), ..change_profile() };
+                a_public_group().limits(declared).asked(asked).result.map_or_else(|refusal| refusal.code(), |_| 0)
+            })
+        };
+        assert_eq!(codes("anyone"), [10007, 0, 0, 0, 0]);
+        assert_eq!(codes("owner"), [10007, 10007, 10007, 0, 0]);
+        assert_eq!(codes("root"), [10007, 10007, 10007, 10007, 0]);
+        assert_eq!(codes("other"), [10007, 10007, 0, 0, 0]);
+        // Of other kinds: nobody has a right to it that the texts do not give, and it is wrong for everybody.
+        assert_eq!(codes("work"), [10007, 10007, 10004, 10004, 10004]);
+    }
+
+    #[test]
+    fn whoever_is_named_as_the_operator_exists() {
+        let unknown = Refusal::NoSuchAccount { account: account("root") };
+        a_public_group().unknown(&["root"]).asked(change_profile()).refuses(unknown);
     }
 
     #[test]

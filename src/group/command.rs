@@ -1,7 +1,10 @@
 //! What may be asked of a group: one variant per intention.
 
-use super::{ApplyJoin, InviteJoin, Kind, Role};
+use rustc_hash::FxHashSet;
+
+use super::{ApplyJoin, InviteJoin, Kind, MsgFlag, Role};
 use crate::id::AccountId;
+use crate::time::Stamp;
 
 /// Who asks.
 ///
@@ -26,9 +29,19 @@ impl Operator {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     Create(Create),
+    Import(Import),
     Add(Add),
+    ImportMembers(ImportMembers),
     Remove(Remove),
     ChangeProfile(ChangeProfile),
+    ChangeMember(ChangeMember),
+    Mute(Mute),
+    Transfer(Transfer),
+    ChangeAttributes(ChangeAttributes),
+    ChangeCounters(ChangeCounters),
+    Ban(Ban),
+    Unban(Unban),
+    ChangeLiveAdmins(ChangeLiveAdmins),
     Destroy(Destroy),
 }
 
@@ -115,6 +128,146 @@ pub struct ChangeProfile {
     pub custom: Vec<CustomField>,
 }
 
+/// Creates a group as it was elsewhere: silently, and perhaps in the past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// Its members follow by [`ImportMembers`]: the list here is empty.
+    pub group: Create,
+    /// `None`: now.
+    pub created: Option<Stamp>,
+}
+
+/// Adds members as they were elsewhere: silently, and perhaps in the past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportMembers {
+    pub operator: Operator,
+    /// In request order; may repeat an account.
+    pub members: Vec<ImportMember>,
+}
+
+/// One member to be imported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportMember {
+    pub account: AccountId,
+    /// `Admin` or `Member`.
+    pub role: Role,
+    /// `None`: now.
+    pub joined: Option<Stamp>,
+    /// Messages not read; `None`: none. More than the group has are all of them.
+    pub unread: Option<u64>,
+}
+
+/// Changes what is named of one member; `None` leaves a field as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeMember {
+    pub operator: Operator,
+    pub account: AccountId,
+    /// `Admin` appoints, `Member` dismisses.
+    pub role: Option<Role>,
+    pub msg_flag: Option<MsgFlag>,
+    pub name_card: Option<String>,
+    /// Seconds from now, see [`Mute::for_secs`].
+    pub mute_for_secs: Option<u32>,
+    /// Merged; an empty value deletes its key.
+    pub custom: Vec<CustomField>,
+}
+
+/// Silences accounts, or lets them speak again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mute {
+    pub operator: Operator,
+    /// In request order; may repeat an account.
+    pub accounts: Vec<AccountId>,
+    /// 0 lifts the silence, [`FOR_EVER_SECS`] never ends.
+    pub for_secs: u32,
+}
+
+/// A span that never ends, as the wire has it. Source: docs/spec/rest-api.md 3.3, `MuteTime`.
+pub const FOR_EVER_SECS: u32 = u32::MAX;
+
+/// When a span that begins now ends, in Unix seconds; an end beyond what the wire can say is never.
+///
+/// Source: docs/spec/rest-api.md 3.3 and 4.13.
+pub(super) fn until_secs(at: Stamp, for_secs: u32) -> u64 {
+    (at.secs() + u64::from(for_secs)).min(FOR_EVER_SECS.into())
+}
+
+/// The accounts of a list that may repeat them: each once, where it was first named.
+pub(super) fn distinct(accounts: &[AccountId]) -> Vec<&AccountId> {
+    let mut seen: FxHashSet<&AccountId> = FxHashSet::default();
+    accounts.iter().filter(|account| seen.insert(account)).collect()
+}
+
+/// Makes another member the owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transfer {
+    pub operator: Operator,
+    pub to: AccountId,
+}
+
+/// Changes the attributes that members share; the keys may repeat, then the last one counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeAttributes {
+    pub operator: Operator,
+    pub change: AttributeChange,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttributeChange {
+    /// These and no others.
+    Replace(Vec<(String, String)>),
+    /// These beside those that are there.
+    Merge(Vec<(String, String)>),
+    /// Each must be there.
+    Delete(Vec<String>),
+    Clear,
+}
+
+/// Changes counters; the keys may repeat, then the last one counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeCounters {
+    pub operator: Operator,
+    pub change: CounterChange,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum CounterChange {
+    Set(Vec<(String, i64)>),
+    /// A missing counter begins at 0.
+    Increase(Vec<(String, i64)>),
+    Decrease(Vec<(String, i64)>),
+    Delete(Vec<String>),
+    Clear,
+}
+
+/// Keeps accounts out of a live room for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ban {
+    pub operator: Operator,
+    /// In request order; may repeat an account.
+    pub accounts: Vec<AccountId>,
+    /// Never 0.
+    pub for_secs: u32,
+    pub description: String,
+}
+
+/// Lets banned accounts in again; those that are not banned are passed over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unban {
+    pub operator: Operator,
+    /// In request order; may repeat an account.
+    pub accounts: Vec<AccountId>,
+}
+
+/// Appoints or dismisses admins of a live room, who need not be in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeLiveAdmins {
+    pub operator: Operator,
+    /// In request order; may repeat an account.
+    pub accounts: Vec<AccountId>,
+    pub appoint: bool,
+}
+
 /// Disbands the group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Destroy {
@@ -122,20 +275,49 @@ pub struct Destroy {
 }
 
 impl Command {
-    /// The accounts whose membership the command names: their rows are needed to judge it.
+    /// Who asks.
+    pub fn operator(&self) -> &Operator {
+        match self {
+            Command::Create(c) => &c.operator,
+            Command::Import(c) => &c.group.operator,
+            Command::Add(c) => &c.operator,
+            Command::ImportMembers(c) => &c.operator,
+            Command::Remove(c) => &c.operator,
+            Command::ChangeProfile(c) => &c.operator,
+            Command::ChangeMember(c) => &c.operator,
+            Command::Mute(c) => &c.operator,
+            Command::Transfer(c) => &c.operator,
+            Command::ChangeAttributes(c) => &c.operator,
+            Command::ChangeCounters(c) => &c.operator,
+            Command::Ban(c) => &c.operator,
+            Command::Unban(c) => &c.operator,
+            Command::ChangeLiveAdmins(c) => &c.operator,
+            Command::Destroy(c) => &c.operator,
+        }
+    }
+
+    /// The accounts whose membership the command names, each once: their rows are needed to judge it.
     ///
     /// A user-plane operator is among them; an app admin is not a member and is not looked up.
     pub fn named_accounts(&self) -> Vec<&AccountId> {
-        let (operator, accounts): (&Operator, Vec<&AccountId>) = match self {
+        let mut named: Vec<&AccountId> = match self {
             // Nobody is a member of a group that does not exist yet.
-            Command::Create(_) => return Vec::new(),
-            Command::Add(c) => (&c.operator, c.accounts.iter().collect()),
-            Command::Remove(c) => (&c.operator, c.accounts.iter().collect()),
-            Command::ChangeProfile(c) => (&c.operator, Vec::new()),
-            Command::Destroy(c) => (&c.operator, Vec::new()),
+            Command::Create(_) | Command::Import(_) => return Vec::new(),
+            Command::Add(c) => c.accounts.iter().collect(),
+            Command::ImportMembers(c) => c.members.iter().map(|member| &member.account).collect(),
+            Command::Remove(c) => c.accounts.iter().collect(),
+            Command::ChangeMember(c) => vec![&c.account],
+            Command::Mute(c) => c.accounts.iter().collect(),
+            Command::Transfer(c) => vec![&c.to],
+            Command::Ban(c) => c.accounts.iter().collect(),
+            Command::Unban(c) => c.accounts.iter().collect(),
+            Command::ChangeLiveAdmins(c) => c.accounts.iter().collect(),
+            Command::ChangeProfile(_)
+            | Command::ChangeAttributes(_)
+            | Command::ChangeCounters(_)
+            | Command::Destroy(_) => Vec::new(),
         };
-        let mut named = accounts;
-        if let Operator::Account(account) = operator {
+        if let Operator::Account(account) = self.operator() {
             named.push(account);
         }
         named.sort_unstable();
@@ -143,8 +325,33 @@ impl Command {
         named
     }
 
-    /// Whether judging it compares with the stored texts and settings.
-    pub fn needs_profile(&self) -> bool {
-        matches!(self, Command::ChangeProfile(_))
+    /// What else has to be known of the group and of those it names.
+    pub fn needs(&self) -> Needs {
+        Needs {
+            profile: matches!(self, Command::ChangeProfile(_)),
+            attributes: matches!(self, Command::ChangeAttributes(_)),
+            counters: matches!(self, Command::ChangeCounters(_)),
+            // The owner that was has to be found by name.
+            owner: matches!(self, Command::Transfer(_)),
+            cards: matches!(self, Command::ChangeMember(_)),
+            restrictions: matches!(
+                self,
+                Command::ChangeMember(_) | Command::Mute(_) | Command::Ban(_) | Command::Unban(_)
+            ),
+        }
     }
+}
+
+/// What a command is judged with besides the facts and the membership of those it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub profile: bool,
+    pub attributes: bool,
+    pub counters: bool,
+    /// The membership of the present owner, whom the command does not name.
+    pub owner: bool,
+    /// [`Card`](super::Card) of each named member.
+    pub cards: bool,
+    /// [`Restriction`](super::Restriction) of each named account, member or not.
+    pub restrictions: bool,
 }

@@ -5,29 +5,65 @@ use rustc_hash::FxHashSet;
 use super::limits::within;
 use super::role::{Operation, Options, permit};
 use super::{
-    AddedMember, Context, Create, Created, Decision, Event, Group, Kind, Limits, Notice, Operator, Rank, Refusal,
-    Report, Role, Tip, custom, notice,
+    AddedMember, AppLimit, Context, Create, Created, Decision, Event, Group, Kind, Limits, Notice, Operator, Rank,
+    Refusal, Report, Role, Tip, custom, notice,
 };
 use crate::id::AccountId;
+use crate::time::Stamp;
 
 pub(super) fn decide(group: Option<&Group>, create: &Create, context: &Context<'_>) -> Result<Decision, Refusal> {
+    let beginning = begin(group, create, Operation::Create, context)?;
+    check_quotas(&beginning, context)?;
+    let notices = notices(create, beginning.owner.as_ref(), &beginning.members);
+    Ok(Decision { notices, ..beginning.decision(create, context.at, !create.kind.starts_inactive()) })
+}
+
+/// What a group that may begin begins with; created or imported.
+pub(super) struct Beginning {
+    owner: Option<AccountId>,
+    members: Vec<AddedMember>,
+    members_max: u32,
+}
+
+/// Judges all that a creation and an import have in common: everything but quotas.
+pub(super) fn begin(
+    group: Option<&Group>,
+    create: &Create,
+    operation: Operation,
+    context: &Context<'_>,
+) -> Result<Beginning, Refusal> {
     if let Some(present) = group {
         return Err(taken(present, create));
     }
     let owner = owner(create);
-    check_kind(create)?;
+    check_rights(create, owner, operation, context.limits)?;
     check_values(create, context.limits)?;
     let members = roster(create, owner, context.limits)?;
-    let members_max = members_max(create, context.limits);
-    check_quotas(&members, members_max, context)?;
-
-    let created = created(create, owner.cloned(), members_max, context);
-    let mut decision = Decision::one(Event::Created(created));
-    decision.notices = notices(create, owner, &members);
-    if !members.is_empty() {
-        decision.events.push(Event::MembersAdded { members, at: context.at });
+    let mut named = owner.into_iter().chain(create.members.iter().map(|member| &member.account));
+    if let Some(unknown) = named.find(|account| context.unknown_accounts.contains(account)) {
+        return Err(Refusal::NoSuchAccount { account: unknown.clone() });
     }
-    Ok(decision)
+    Ok(Beginning { owner: owner.cloned(), members, members_max: members_max(create, context.limits) })
+}
+
+impl Beginning {
+    /// # Errors
+    /// [`Refusal::TooManyGroups`] if one of the members may not enter another group.
+    pub(super) fn check_accounts(&self, context: &Context<'_>) -> Result<(), Refusal> {
+        match self.members.iter().any(|member| context.full_accounts.contains(&member.account)) {
+            true => Err(Refusal::TooManyGroups { max: context.limits.groups_per_user }),
+            false => Ok(()),
+        }
+    }
+
+    /// The group begins at that moment, and its members join then; nobody is told yet.
+    pub(super) fn decision(self, create: &Create, at: Stamp, active: bool) -> Decision {
+        let mut decision = Decision::one(Event::Created(created(create, self.owner, self.members_max, at, active)));
+        if !self.members.is_empty() {
+            decision.events.push(Event::MembersAdded { members: self.members, at });
+        }
+        decision
+    }
 }
 
 /// Clients take "it is already yours" as success and go on, so it must be said to the owner only.
@@ -49,17 +85,24 @@ fn owner(create: &Create) -> Option<&AccountId> {
     }
 }
 
-fn check_kind(create: &Create) -> Result<(), Refusal> {
+fn check_rights(
+    create: &Create,
+    owner: Option<&AccountId>,
+    operation: Operation,
+    limits: &Limits,
+) -> Result<(), Refusal> {
     // Whoever creates a group may decide what its owner may.
     let rank = match create.operator {
         Operator::AppAdmin { .. } => Rank::AppAdmin,
         Operator::Account(_) => Rank::Owner,
     };
-    let invite_join = create.invite_join.unwrap_or(create.kind.default_invite_join());
-    let options = Options { invite_join, support_topic: create.support_topic };
-    let permit = |operation| permit(create.kind, rank, operation, options);
+    let kind = create.kind;
+    let invite_join = create.invite_join.unwrap_or(kind.default_invite_join());
+    let (support_topic, admins_manage_admins) = (create.support_topic, limits.admins_manage_admins);
+    let options = Options { invite_join, support_topic, admins_manage_admins };
+    let permit = |operation| permit(kind, rank, operation, options);
 
-    permit(Operation::Create)?;
+    permit(operation)?;
     if !create.members.is_empty() {
         permit(Operation::CreateWithMembers)?;
     }
@@ -68,6 +111,14 @@ fn check_kind(create: &Create) -> Result<(), Refusal> {
     }
     if create.enable_permission || create.default_permission != 0 {
         permit(Operation::ChangePermissions)?;
+    }
+    let keys = limits.group_keys(kind);
+    create.custom.iter().try_for_each(|(key, _)| permit(keys.write(key)))?;
+    let keys = limits.member_keys(kind);
+    for member in &create.members {
+        let is_own = owner == Some(&member.account);
+        let mut rights = member.custom.iter().flat_map(|(key, _)| keys.write_of_member(key, is_own, member.role));
+        rights.try_for_each(permit)?;
     }
     Ok(())
 }
@@ -90,7 +141,7 @@ fn check_values(create: &Create, limits: &Limits) -> Result<(), Refusal> {
             Role::Admin | Role::Member => {}
         }
     }
-    custom::check_count(&[], &custom::changes(&[], &create.custom), limits.group_custom_keys, "AppDefinedData")
+    limits.group_keys(create.kind).check(&[], &create.custom)
 }
 
 /// The members a group begins with, by name: its owner and the listed ones, each once and the first mention counts.
@@ -114,11 +165,10 @@ fn roster(create: &Create, owner: Option<&AccountId>, limits: &Limits) -> Result
     }
     // Who joins in one moment is listed by name: docs/spec/rest-api.md 4.4.
     members.sort_unstable_by(|a, b| a.account.cmp(&b.account));
-    for member in &members {
-        custom::check_count(&[], &member.custom, limits.member_custom_keys, "AppMemberDefinedData")?;
-    }
+    let keys = limits.member_keys(create.kind);
+    members.iter().try_for_each(|member| keys.check(&[], &member.custom))?;
     let admins = members.iter().filter(|member| member.role == Role::Admin).count();
-    if !within(admins, limits.admins_per_group as usize) {
+    if !limits.allows_admins(admins as u32) {
         return Err(Refusal::BadParameter { field: "Role", what: "too many admins" });
     }
     Ok(members)
@@ -132,20 +182,27 @@ fn members_max(create: &Create, limits: &Limits) -> u32 {
     }
 }
 
-fn check_quotas(members: &[AddedMember], members_max: u32, context: &Context<'_>) -> Result<(), Refusal> {
+/// In the order of their codes: docs/spec/group-types.md 6.
+fn check_quotas(beginning: &Beginning, context: &Context<'_>) -> Result<(), Refusal> {
+    let (limits, members_max) = (context.limits, beginning.members_max);
     if context.daily_quota_spent {
-        return Err(Refusal::DailyQuota { max: context.limits.daily_net_groups });
+        return Err(Refusal::DailyQuota { max: limits.daily_net_groups });
     }
-    if members.iter().any(|member| context.full_accounts.contains(&member.account)) {
-        return Err(Refusal::TooManyGroups { max: context.limits.groups_per_user });
+    if context.app_full == Some(AppLimit::LiveRooms) {
+        return Err(Refusal::TooManyLiveRooms { max: limits.avchatrooms_per_app });
     }
-    if !within(members.len(), members_max as usize) {
+    beginning.check_accounts(context)?;
+    if !within(beginning.members.len(), members_max as usize) {
         return Err(Refusal::TooManyMembers { max: members_max });
     }
-    Ok(())
+    match context.app_full {
+        Some(AppLimit::Groups) => Err(Refusal::TooManyGroupsInApp { max: limits.groups_per_app }),
+        Some(AppLimit::Communities) => Err(Refusal::TooManyGroupsInApp { max: limits.communities_per_app }),
+        Some(AppLimit::LiveRooms) | None => Ok(()),
+    }
 }
 
-fn created(create: &Create, owner: Option<AccountId>, members_max: u32, context: &Context<'_>) -> Created {
+fn created(create: &Create, owner: Option<AccountId>, members_max: u32, at: Stamp, active: bool) -> Created {
     let kind = create.kind;
     // Documented as "valid only for groups that can be applied to": where a kind fixes an option, a client that
     // sends one with every creation still gets its group. Changing it later is refused.
@@ -166,7 +223,8 @@ fn created(create: &Create, owner: Option<AccountId>, members_max: u32, context:
         support_topic: create.support_topic,
         enable_permission: create.enable_permission,
         default_permission: create.default_permission,
-        at: context.at,
+        active,
+        at,
     }
 }
 
@@ -217,6 +275,7 @@ mod tests {
             support_topic: false,
             enable_permission: false,
             default_permission: 0,
+            active: !kind.starts_inactive(),
             at: NOW,
         }
     }
@@ -410,6 +469,52 @@ mod tests {
         given.clone().asked(Create { members_max: Some(2), ..asked.clone() }).succeeds();
         // A value that is wrong in itself is said before any quota.
         given.quota_spent().asked(Create { members_max: Some(9000), ..asked }).refuses_with(10004);
+    }
+
+    #[test]
+    fn an_app_has_so_many_groups_rooms_and_communities() {
+        let full = |limit, kind| given(NO_GROUP).app_full(limit).asked(create(kind));
+        let limits = |limits: &mut Limits| (limits.groups_per_app, limits.avchatrooms_per_app) = (7, 8);
+        let given = given(NO_GROUP).limits(limits);
+        let groups = given.clone().app_full(AppLimit::Groups).asked(create(Kind::Public));
+        groups.refuses(Refusal::TooManyGroupsInApp { max: 7 });
+        let rooms = given.app_full(AppLimit::LiveRooms).asked(create(Kind::AvChatRoom));
+        rooms.refuses(Refusal::TooManyLiveRooms { max: 8 });
+        full(AppLimit::Communities, Kind::Community).refuses(Refusal::TooManyGroupsInApp { max: 100_000 });
+    }
+
+    #[test]
+    fn whoever_is_named_exists() {
+        let unknown = |name| Refusal::NoSuchAccount { account: account(name) };
+        let listed = members(&[("bob", Role::Member), ("cid", Role::Member)]);
+        let asked = Create { owner: Some(account("ann")), members: listed, ..create(Kind::Public) };
+        let missing = |names: &[&str]| given(NO_GROUP).unknown(names).quota_spent().asked(asked.clone());
+        missing(&["ann", "cid"]).refuses(unknown("ann"));
+        missing(&["cid", "bob"]).refuses(unknown("bob"));
+        missing(&["cid"]).refuses(unknown("cid"));
+        let room = Create { owner: Some(account("ann")), ..create(Kind::AvChatRoom) };
+        given(NO_GROUP).unknown(&["ann"]).asked(room).refuses(unknown("ann"));
+    }
+
+    #[test]
+    fn a_user_sets_the_custom_fields_that_an_owner_may() {
+        let declared = |limits: &mut Limits| {
+            let high = [custom_rule("high", Rank::AppAdmin, &[]), custom_rule("work", Rank::Member, &[Kind::Work])];
+            let low = [custom_rule("low", Rank::Owner, &[])];
+            (limits.custom.group, limits.custom.member) = ([&high[..], &low].concat(), [&low[..], &high].concat());
+        };
+        let code = |operator, group: &[(&str, &str)], member: &[(&str, &str)]| {
+            let bob = NewMember { custom: fields(member), ..new_member("bob", Role::Member) };
+            let asked = Create { operator, custom: fields(group), members: vec![bob], ..create(Kind::Public) };
+            given(NO_GROUP).limits(declared).asked(asked).result.map(|_| ()).map_err(|refusal| refusal.code())
+        };
+        let (low, high, work) = (&[("low", "1"), ("other", "1")], &[("high", "1")], &[("work", "1")]);
+        assert_eq!(code(by("ann"), low, low), Ok(()));
+        assert_eq!(code(by("ann"), high, low), Err(10007));
+        assert_eq!(code(by("ann"), low, high), Err(10007));
+        assert_eq!(code(app_admin(), high, high), Ok(()));
+        assert_eq!(code(app_admin(), work, low), Err(10004));
+        assert_eq!(code(app_admin(), low, work), Err(10004));
     }
 
     #[test]

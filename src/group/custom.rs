@@ -1,11 +1,86 @@
 //! Custom fields: keys of an app's own with their values, of a group or of one of its members.
 //!
 //! Only named keys change, and an empty value deletes its key: docs/spec/rest-api.md 3.7. What a key and a value
-//! may look like is checked at the edge (`shape`); how many there may be is checked here, because it depends on
-//! what is there already.
+//! may look like, and whether a key has to be declared at all, is checked at the edge; here is checked what
+//! depends on the group: which keys its kind has, and how many are there already. Who may write a key: [`role`].
+//!
+//! [`role`]: super::role
 
 use super::limits::within;
-use super::{CustomField, Refusal};
+use super::role::Operation;
+use super::{CustomField, CustomRule, Kind, Limits, Refusal, Role};
+
+/// The custom keys of groups, or those of members, as they are in one kind of group.
+#[derive(Clone, Copy)]
+pub(super) struct Keys<'a> {
+    rules: &'a [CustomRule],
+    kind: Kind,
+    /// How many keys may be set that nobody declared; 0: any number.
+    undeclared_max: usize,
+    /// What the request calls the list.
+    field: &'static str,
+}
+
+impl Limits {
+    pub(super) fn group_keys(&self, kind: Kind) -> Keys<'_> {
+        let (rules, undeclared_max) = (&self.custom.group, self.group_custom_keys);
+        Keys { rules, kind, undeclared_max, field: "AppDefinedData" }
+    }
+
+    pub(super) fn member_keys(&self, kind: Kind) -> Keys<'_> {
+        let (rules, undeclared_max) = (&self.custom.member, self.member_custom_keys);
+        Keys { rules, kind, undeclared_max, field: "AppMemberDefinedData" }
+    }
+}
+
+impl<'a> Keys<'a> {
+    /// What was declared of a key for this kind of group; a key may have one rule for each kind.
+    pub(super) fn rule(&self, key: &str) -> Option<&'a CustomRule> {
+        let is_here = |rule: &&CustomRule| rule.kinds.is_empty() || rule.kinds.contains(&self.kind);
+        self.rules.iter().find(|rule| rule.key == key && is_here(rule))
+    }
+
+    /// The right that writing a key of the group needs; without a rule of its own it is as the texts are.
+    pub(super) fn write(&self, key: &str) -> Operation {
+        self.rule(key).map_or(Operation::ChangeCustom, |rule| Operation::ChangeDeclared(rule.write))
+    }
+
+    /// The rights that writing a key of a member needs; without a rule of its own it is as the name card is.
+    ///
+    /// A rule replaces the rank it takes to write one's own value, unless it leaves that to everybody; that of
+    /// others takes a strictly higher rank besides: docs/spec/group-types.md 4 and 6.4.
+    pub(super) fn write_of_member(&self, key: &str, is_own: bool, role: Role) -> [Operation; 2] {
+        let plain = if is_own { Operation::ChangeOwn } else { Operation::ChangeOther(role) };
+        match self.rule(key) {
+            Some(rule) if !(is_own && rule.own_write) => [plain, Operation::ChangeDeclared(rule.write)],
+            _ => [plain; 2],
+        }
+    }
+
+    /// Checks the keys that are named, and how many undeclared ones there would be afterwards.
+    ///
+    /// A group with too many, because the limit was lowered since, may still lose some and change the others.
+    ///
+    /// # Errors
+    /// [`Refusal::BadParameter`] for a key that was declared for other kinds of group only, and if undeclared
+    /// keys are added beyond their limit.
+    pub(super) fn check(&self, present: &[CustomField], asked: &[CustomField]) -> Result<(), Refusal> {
+        let is_declared = |key: &str| self.rules.iter().any(|rule| rule.key == key);
+        if asked.iter().any(|(key, _)| is_declared(key) && self.rule(key).is_none()) {
+            return Err(Refusal::BadParameter { field: self.field, what: "this type of group has no such key" });
+        }
+        let changes = changes(present, asked);
+        let is_set = |key: &str| !value_of(present, key).is_empty();
+        let undeclared = || changes.iter().filter(|(key, _)| !is_declared(key));
+        let added = undeclared().filter(|(key, value)| !value.is_empty() && !is_set(key)).count();
+        let deleted = undeclared().filter(|(key, value)| value.is_empty() && is_set(key)).count();
+        let before = present.iter().filter(|(key, _)| !is_declared(key)).count();
+        if added > deleted && !within(before + added - deleted, self.undeclared_max) {
+            return Err(Refusal::BadParameter { field: self.field, what: "too many custom fields" });
+        }
+        Ok(())
+    }
+}
 
 /// What a request comes to: of each key its last value, and only where that differs from the present one.
 pub(super) fn changes(present: &[CustomField], asked: &[CustomField]) -> Vec<CustomField> {
@@ -30,27 +105,6 @@ pub(super) fn apply(fields: &mut Vec<CustomField>, change: &CustomField) {
     }
 }
 
-/// Checks how many keys there would be afterwards; 0 allows any number.
-///
-/// A group with too many, because the limit was lowered since, may still lose some and change the others.
-///
-/// # Errors
-/// [`Refusal::BadParameter`] naming `field` if keys are added beyond the limit.
-pub(super) fn check_count(
-    present: &[CustomField],
-    changes: &[CustomField],
-    keys_max: usize,
-    field: &'static str,
-) -> Result<(), Refusal> {
-    let is_set = |key: &str| !value_of(present, key).is_empty();
-    let added = changes.iter().filter(|(key, value)| !value.is_empty() && !is_set(key)).count();
-    let deleted = changes.iter().filter(|(key, value)| value.is_empty() && is_set(key)).count();
-    if added > deleted && !within(present.len() + added - deleted, keys_max) {
-        return Err(Refusal::BadParameter { field, what: "too many custom fields" });
-    }
-    Ok(())
-}
-
 /// The value of a key; empty if it is not set, which is the same thing.
 fn value_of<'a>(fields: &'a [CustomField], key: &str) -> &'a str {
     fields.iter().find(|(k, _)| k == key).map_or("", |(_, value)| value)
@@ -58,11 +112,9 @@ fn value_of<'a>(fields: &'a [CustomField], key: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{custom_rule, fields};
     use super::*;
-
-    fn fields(pairs: &[(&str, &str)]) -> Vec<CustomField> {
-        pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
-    }
+    use crate::group::Rank;
 
     #[test]
     fn only_what_differs_is_a_change_and_the_last_mention_wins() {
@@ -82,14 +134,42 @@ mod tests {
 
     #[test]
     fn keys_are_counted_as_they_will_be() {
-        let present = fields(&[("a", "1"), ("b", "2")]);
-        let full = Err(Refusal::BadParameter { field: "F", what: "too many custom fields" });
-        assert_eq!(check_count(&present, &fields(&[("c", "3")]), 3, "F"), Ok(()));
-        assert_eq!(check_count(&present, &fields(&[("c", "3")]), 2, "F"), full);
-        assert_eq!(check_count(&present, &fields(&[("c", "3")]), 0, "F"), Ok(()));
-        assert_eq!(check_count(&present, &fields(&[("a", ""), ("c", "3")]), 2, "F"), Ok(()));
+        let check = |asked: &[(&str, &str)], keys_max| {
+            let limits = Limits { group_custom_keys: keys_max, ..Limits::default() };
+            limits.group_keys(Kind::Public).check(&fields(&[("a", "1"), ("b", "2")]), &fields(asked))
+        };
+        let full = Err(Refusal::BadParameter { field: "AppDefinedData", what: "too many custom fields" });
+        assert_eq!(check(&[("c", "3")], 3), Ok(()));
+        assert_eq!(check(&[("c", "3")], 2), full);
+        assert_eq!(check(&[("c", "3")], 0), Ok(()));
+        assert_eq!(check(&[("a", ""), ("c", "3")], 2), Ok(()));
         // The limit was lowered to 1 since: changing and deleting still work.
-        assert_eq!(check_count(&present, &fields(&[("a", "5")]), 1, "F"), Ok(()));
-        assert_eq!(check_count(&present, &fields(&[("a", "")]), 1, "F"), Ok(()));
+        assert_eq!(check(&[("a", "5")], 1), Ok(()));
+        assert_eq!(check(&[("a", "")], 1), Ok(()));
+    }
+
+    #[test]
+    fn declared_keys_belong_to_their_kinds_and_are_not_counted() {
+        let mut limits = Limits { member_custom_keys: 1, ..Limits::default() };
+        limits.custom.member = vec![
+            custom_rule("a", Rank::Admin, &[]),
+            custom_rule("b", Rank::Admin, &[Kind::Public, Kind::Work]),
+            CustomRule { own_write: true, ..custom_rule("b", Rank::Admin, &[Kind::Meeting]) },
+        ];
+        let keys = |kind| limits.member_keys(kind);
+        let found = |kind| keys(kind).rule("b").map(|rule| rule.own_write);
+        assert_eq!((found(Kind::Work), found(Kind::Meeting), found(Kind::Community)), (Some(false), Some(true), None));
+        assert!(keys(Kind::Community).rule("a").is_some() && keys(Kind::Work).rule("x").is_none());
+
+        let (asked, present) = (fields(&[("a", "1"), ("b", "1"), ("x", "1")]), fields(&[("b", "0")]));
+        assert_eq!(keys(Kind::Public).check(&present, &asked), Ok(()));
+        let refused = |what| Err(Refusal::BadParameter { field: "AppMemberDefinedData", what });
+        let no_such_key = refused("this type of group has no such key");
+        assert_eq!(keys(Kind::Community).check(&[], &asked), no_such_key);
+        assert_eq!(keys(Kind::Community).check(&[], &fields(&[("b", "")])), no_such_key);
+        assert_eq!(
+            keys(Kind::Public).check(&present, &fields(&[("x", "1"), ("y", "1")])),
+            refused("too many custom fields")
+        );
     }
 }

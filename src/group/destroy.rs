@@ -5,7 +5,7 @@ use super::{Context, Decision, Destroy, Event, Group, Refusal};
 
 pub(super) fn decide(group: Option<&Group>, destroy: &Destroy, context: &Context<'_>) -> Result<Decision, Refusal> {
     let group = group.ok_or(Refusal::NoSuchGroup)?;
-    permit(group.facts().kind, group.rank(&destroy.operator), Operation::Destroy, group.options())?;
+    permit(group.facts().kind, group.rank(&destroy.operator), Operation::Destroy, group.options(context.limits))?;
     // No notice: the members of the moment hear of it from apply, which alone has them all.
     Ok(Decision::one(Event::Destroyed { at: context.at }))
 }

@@ -1,6 +1,6 @@
 //! What was decided, in the past tense. Folding the events of a group in order gives the group.
 
-use super::{ApplyJoin, CustomField, InviteJoin, Kind, Role};
+use super::{ApplyJoin, CustomField, InviteJoin, Kind, MsgFlag, Role};
 use crate::id::AccountId;
 use crate::time::Stamp;
 
@@ -23,9 +23,75 @@ pub enum Event {
         changes: Vec<ProfileChange>,
         at: Stamp,
     },
+    /// They join in this order, each at a moment of its own.
+    MembersImported {
+        members: Vec<ImportedMember>,
+    },
+    /// Never empty, and every change is one.
+    MemberChanged {
+        account: AccountId,
+        changes: Vec<MemberChange>,
+    },
+    /// The owner that was, if any, is an ordinary member now.
+    OwnerChanged {
+        from: Option<AccountId>,
+        to: AccountId,
+        at: Stamp,
+    },
+    /// Members or not; `until_secs` in Unix seconds, 0: they may speak again.
+    Muted {
+        accounts: Vec<AccountId>,
+        until_secs: u64,
+        at: Stamp,
+    },
+    AttributesChanged {
+        set: Vec<(String, String)>,
+        removed: Vec<String>,
+    },
+    CountersChanged {
+        set: Vec<(String, i64)>,
+        removed: Vec<String>,
+    },
+    /// Members or not; `until_secs` in Unix seconds.
+    Banned {
+        accounts: Vec<AccountId>,
+        until_secs: u64,
+        description: String,
+        at: Stamp,
+    },
+    Unbanned {
+        accounts: Vec<AccountId>,
+    },
+    /// Live rooms only: their admins are stored and are no members.
+    LiveAdminsChanged {
+        appointed: Vec<AccountId>,
+        dismissed: Vec<AccountId>,
+        at: Stamp,
+    },
     Destroyed {
         at: Stamp,
     },
+}
+
+/// One account as it becomes a member by import.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedMember {
+    pub account: AccountId,
+    pub role: Role,
+    pub joined: Stamp,
+    /// The last message sequence number that it has read.
+    pub msg_seq: u64,
+}
+
+/// One field of a member with its new value; the mute is an event of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemberChange {
+    /// `Admin` or `Member`.
+    Role(Role),
+    MsgFlag(MsgFlag),
+    NameCard(String),
+    /// An empty value: the key is gone.
+    Custom(CustomField),
 }
 
 /// A new group as it begins; its members follow in a `MembersAdded` of the same entry.
@@ -47,6 +113,9 @@ pub struct Created {
     pub support_topic: bool,
     pub enable_permission: bool,
     pub default_permission: u64,
+    /// A Work group begins inactive unless it was imported.
+    pub active: bool,
+    /// When it was created; of an imported group before the moment of the decision.
     pub at: Stamp,
 }
 

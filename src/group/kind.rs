@@ -31,6 +31,15 @@ pub enum InviteJoin {
     Disabled,
 }
 
+/// What a member wants of messages. Source: docs/spec/rest-api.md 3.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MsgFlag {
+    AcceptAndNotify,
+    AcceptNotNotify,
+    Discard,
+    AcceptNotNotifyExceptAt,
+}
+
 impl Kind {
     pub const ALL: [Kind; 5] = [Kind::Work, Kind::Public, Kind::Meeting, Kind::AvChatRoom, Kind::Community];
 
@@ -76,5 +85,13 @@ impl Kind {
     /// A Work group is inactive until a first message. Source: docs/spec/group-types.md 4.
     pub fn starts_inactive(self) -> bool {
         self == Kind::Work
+    }
+
+    /// What a member wants of messages that never said. Source: docs/spec/group-types.md 3.
+    pub fn default_msg_flag(self) -> MsgFlag {
+        match self {
+            Kind::Work | Kind::Public | Kind::Community => MsgFlag::AcceptAndNotify,
+            Kind::Meeting | Kind::AvChatRoom => MsgFlag::AcceptNotNotify,
+        }
     }
 }

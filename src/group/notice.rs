@@ -4,7 +4,7 @@
 //! Numbers, receivers and fields: docs/spec/events.md 1, 2 and 4. Which tips exist for which kind: 2.2.
 //! A live room stores nothing, so it has no tips here: its pushes leave without a trace.
 
-use super::{Kind, ProfileChange};
+use super::{Kind, MsgFlag, ProfileChange};
 use crate::id::AccountId;
 
 /// Something to be told; receivers are never an empty list.
@@ -23,8 +23,16 @@ pub enum Tip {
     MembersInvited { accounts: Vec<AccountId>, member_count: u32 },
     /// (3)
     MembersKicked { accounts: Vec<AccountId>, member_count: u32, reason: String },
+    /// (4)
+    AdminsAppointed { accounts: Vec<AccountId> },
+    /// (5)
+    AdminsDismissed { accounts: Vec<AccountId> },
     /// (6) One tip for all changes of a request.
     ProfileChanged { changes: Vec<ProfileChange> },
+    /// (6) with flag 5.
+    OwnerChanged { owner: AccountId },
+    /// (7) 0 seconds: they may speak again.
+    MembersMuted { accounts: Vec<AccountId>, for_secs: u32 },
 }
 
 /// Source: docs/spec/events.md 1, `ReportType` in brackets.
@@ -36,6 +44,18 @@ pub enum Report {
     GroupCreated,
     /// (7)
     Invited,
+    /// (9)
+    AdminGranted,
+    /// (10)
+    AdminRevoked,
+    /// (17) Unix seconds; 0: may speak again.
+    Muted { until_secs: u64 },
+    /// (21)
+    MsgFlagChanged { flag: MsgFlag },
+    /// (22) Unix seconds.
+    Banned { until_secs: u64, description: String },
+    /// (23)
+    Unbanned,
 }
 // Report 5 (disbanded) goes to every member of the moment. The rules do not hold them all, so it is
 // not a notice: apply, which walks the member rows, writes it from `Event::Destroyed`.
@@ -65,5 +85,39 @@ pub(super) fn stores_text_tips(kind: Kind, active: bool) -> bool {
         Kind::Work => active,
         Kind::Public | Kind::Meeting | Kind::Community => true,
         Kind::AvChatRoom => false,
+    }
+}
+
+/// Says whether mutes and appointments leave a tip. Source: docs/spec/events.md 2.2, 2.3.
+pub(super) fn stores_rank_tips(kind: Kind, active: bool) -> bool {
+    match kind {
+        Kind::Work => active,
+        Kind::Public | Kind::Community => true,
+        Kind::Meeting | Kind::AvChatRoom => false,
+    }
+}
+
+/// Says whether appointments are reported to the appointed. Source: docs/spec/events.md 2.2.
+pub(super) fn reports_appointments(kind: Kind) -> bool {
+    kind != Kind::Meeting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For each kind, active and inactive: tips of members, of texts and of ranks, and reports of appointments.
+    #[test]
+    fn kinds_tell_what_the_specification_has_them_tell() {
+        let told = |kind, active| {
+            let tips = [stores_member_tips, stores_text_tips, stores_rank_tips].map(|stores| stores(kind, active));
+            (tips, reports_appointments(kind))
+        };
+        assert_eq!(told(Kind::Work, false), ([false, false, false], true));
+        assert_eq!(told(Kind::Work, true), ([true, true, true], true));
+        assert_eq!(told(Kind::Public, true), ([true, true, true], true));
+        assert_eq!(told(Kind::Meeting, true), ([false, true, false], false));
+        assert_eq!(told(Kind::AvChatRoom, true), ([false, false, false], true));
+        assert_eq!(told(Kind::Community, true), ([true, true, true], true));
     }
 }

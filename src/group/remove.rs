@@ -10,7 +10,7 @@ use crate::id::AccountId;
 
 pub(super) fn decide(group: Option<&Group>, remove: &Remove, context: &Context<'_>) -> Result<Decision, Refusal> {
     let group = group.ok_or(Refusal::NoSuchGroup)?;
-    let (kind, rank, options) = (group.facts().kind, group.rank(&remove.operator), group.options());
+    let (kind, rank, options) = (group.facts().kind, group.rank(&remove.operator), group.options(context.limits));
     permit(kind, rank, Operation::Remove, options)?;
 
     let by_app_admin = matches!(remove.operator, Operator::AppAdmin { .. });

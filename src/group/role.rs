@@ -62,6 +62,33 @@ pub(super) enum Operation {
     ChangeSupportTopic,
     /// Whether permission groups decide rights, and the default permissions.
     ChangePermissions,
+    /// Writing a custom field, of the group or of a member, that was declared with this lowest rank.
+    ChangeDeclared(Rank),
+    Transfer,
+    Import,
+    ImportMembers,
+    /// Changing a member at all, oneself included; then, for each field, one of the following.
+    ChangeMember,
+    /// What everybody may say of oneself: name card, receive option, custom fields without a rule of their own.
+    ChangeOwn,
+    /// Name card or custom fields of somebody else, who has this role.
+    ChangeOther(Role),
+    ChangeOthersMsgFlag,
+    /// Appointing or dismissing somebody who has this role now.
+    SetAdmin(Role),
+    /// Silencing anybody, or letting them speak again; then, for each, one of the following.
+    Mute,
+    MuteTarget(Role),
+    UnmuteTarget(Role),
+    /// Keeping anybody out, or letting them in again; then, for each, one of the following.
+    Ban,
+    BanTarget(Role),
+    UnbanTarget(Role),
+    /// Appointing or dismissing admins of a live room; then, for each, the following.
+    ChangeLiveAdmins,
+    ChangeLiveAdmin(Role),
+    ChangeAttributes,
+    ChangeCounters,
 }
 
 impl Operation {
@@ -86,15 +113,39 @@ impl Operation {
             Operation::ChangeHistoryBeforeJoin => "changing HistoryMsgBeforeJoin",
             Operation::ChangeSupportTopic => "changing SupportTopic",
             Operation::ChangePermissions => "changing EnablePermission or DefaultPermission",
+            Operation::ChangeDeclared(_) => "changing a custom field",
+            Operation::Transfer => "transferring the group",
+            Operation::Import => "importing the group",
+            Operation::ImportMembers => "importing members",
+            Operation::ChangeMember => "changing a member",
+            Operation::ChangeOwn => "changing one's own NameCard, MsgFlag or AppMemberDefinedData",
+            Operation::ChangeOther(_) => "changing another's NameCard or AppMemberDefinedData",
+            Operation::ChangeOthersMsgFlag => "changing another's MsgFlag",
+            Operation::SetAdmin(_) => "appointing or dismissing an admin",
+            Operation::Mute => "muting members",
+            Operation::MuteTarget(Role::Member) => "muting a member",
+            Operation::MuteTarget(Role::Admin) => "muting an admin",
+            Operation::MuteTarget(Role::Owner) => "muting the owner",
+            Operation::UnmuteTarget(_) => "unmuting a member of this role",
+            Operation::Ban => "banning members",
+            Operation::BanTarget(Role::Member) => "banning a member",
+            Operation::BanTarget(Role::Admin) => "banning an admin",
+            Operation::BanTarget(Role::Owner) => "banning the owner",
+            Operation::UnbanTarget(_) => "unbanning a member of this role",
+            Operation::ChangeLiveAdmins | Operation::ChangeLiveAdmin(_) => "changing the admins of a live room",
+            Operation::ChangeAttributes => "changing attributes",
+            Operation::ChangeCounters => "changing counters",
         }
     }
 }
 
-/// The settings of a group that rights depend on.
+/// The settings that rights depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) invite_join: InviteJoin,
     pub(super) support_topic: bool,
+    /// Of the app: [`Limits::admins_manage_admins`](super::Limits::admins_manage_admins).
+    pub(super) admins_manage_admins: bool,
 }
 
 /// Says whether somebody of that rank may do it in a group of that kind.
@@ -103,10 +154,10 @@ pub(super) struct Options {
 ///
 /// # Errors
 /// [`Refusal::NotSupported`] if nobody may in this kind, [`Refusal::NotPermitted`] if somebody higher may, and
-/// [`Refusal::BadParameter`] for the two removals that the REST API answers so: from a live room, and of an
-/// owner who has to be replaced first.
+/// [`Refusal::BadParameter`] where the pages say so: for a removal from a live room by the REST API, and for an
+/// owner to whom nobody may do that.
 ///
-/// Source: docs/spec/group-types.md 6.1, 6.3 and 6.5; docs/spec/rest-api.md 4.8.
+/// Source: docs/spec/group-types.md 6.1 and 6.3 to 6.6; docs/spec/rest-api.md 4.8, 4.13; README.md there.
 pub(super) fn permit(kind: Kind, rank: Rank, operation: Operation, options: Options) -> Result<(), Refusal> {
     use Kind::{AvChatRoom, Community, Meeting, Public, Work};
 
@@ -138,17 +189,15 @@ pub(super) fn permit(kind: Kind, rank: Rank, operation: Operation, options: Opti
         (Operation::Remove, Public | Meeting | Community) => from(Rank::Admin),
         (Operation::RemoveTarget(target), _) => {
             permit(kind, rank, Operation::Remove, options)?;
-            if rank <= Rank::from(target) {
-                return Err(Refusal::NotPermitted { rank, operation: operation.name() });
-            }
+            above(rank, target, operation)?;
             // A Work group may be without an owner. The others would be left with nobody to hand it on.
-            if target == Role::Owner && kind != Work {
-                return Err(Refusal::BadParameter {
-                    field: "MemberToDel_Account",
-                    what: "the owner cannot be removed, transfer the group first",
-                });
+            match target {
+                Role::Owner if kind != Work => {
+                    let what = "the owner cannot be removed, transfer the group first";
+                    Err(Refusal::BadParameter { field: "MemberToDel_Account", what })
+                }
+                _ => Ok(()),
             }
-            Ok(())
         }
 
         (Operation::Destroy, Work) => from(Rank::AppAdmin),
@@ -175,6 +224,76 @@ pub(super) fn permit(kind: Kind, rank: Rank, operation: Operation, options: Opti
         (Operation::ChangeSupportTopic, Community) => from(Rank::Owner),
         (Operation::ChangePermissions, Community) if options.support_topic => from(Rank::Owner),
         (Operation::ChangeSupportTopic | Operation::ChangePermissions, _) => unsupported,
+        // Whoever is no member may read a field that is anyone's, and writes nothing: docs/spec/group-types.md 6.3.
+        (Operation::ChangeDeclared(lowest), _) => from(lowest.max(Rank::Member)),
+
+        (Operation::Transfer | Operation::Import | Operation::ImportMembers, AvChatRoom) => unsupported,
+        (Operation::Transfer, _) => from(Rank::Owner),
+        (Operation::Import | Operation::ImportMembers, _) => from(Rank::AppAdmin),
+
+        // A live room has no stored members to change; its admins have a command of their own.
+        (Operation::ChangeMember | Operation::ChangeOwn | Operation::ChangeOther(_), AvChatRoom) => unsupported,
+        (Operation::ChangeMember | Operation::ChangeOwn, _) => from(Rank::Member),
+        (Operation::ChangeOther(target), _) => above(rank, target, operation),
+        (Operation::ChangeOthersMsgFlag, AvChatRoom) => unsupported,
+        (Operation::ChangeOthersMsgFlag, _) => from(Rank::AppAdmin),
+        (Operation::SetAdmin(_), Work | AvChatRoom) => unsupported,
+        (Operation::SetAdmin(Role::Owner), _) => spare_owner(rank, operation, "Role", "the owner stays the owner"),
+        // Settled: an admin appoints and dismisses, itself included, unless the app leaves that to the owner.
+        (Operation::SetAdmin(_), _) if options.admins_manage_admins => from(Rank::Admin),
+        (Operation::SetAdmin(_), _) => from(Rank::Owner),
+
+        (Operation::Mute | Operation::MuteTarget(_) | Operation::UnmuteTarget(_), Work) => unsupported,
+        (Operation::Mute, _) => from(Rank::Admin),
+        (Operation::MuteTarget(Role::Owner), _) => {
+            spare_owner(rank, operation, "MuteTime", "the owner cannot be muted")
+        }
+        // Somebody muted may have become the owner since; who else should let the owner speak again?
+        (Operation::UnmuteTarget(Role::Owner), _) => from(Rank::Owner),
+        (Operation::MuteTarget(target) | Operation::UnmuteTarget(target), _) => above(rank, target, operation),
+
+        (Operation::Ban, AvChatRoom) => from(Rank::Admin),
+        (Operation::BanTarget(Role::Owner), AvChatRoom) => {
+            spare_owner(rank, operation, "Members_Account", "the owner cannot be banned")
+        }
+        // Never banned, so there is nothing to refuse those for who may ban everybody else.
+        (Operation::UnbanTarget(Role::Owner), AvChatRoom) => from(Rank::Owner),
+        (Operation::BanTarget(target) | Operation::UnbanTarget(target), AvChatRoom) => above(rank, target, operation),
+        (Operation::Ban | Operation::BanTarget(_) | Operation::UnbanTarget(_), _) => unsupported,
+
+        (Operation::ChangeLiveAdmins, AvChatRoom) => from(Rank::AppAdmin),
+        (Operation::ChangeLiveAdmin(target), AvChatRoom) => {
+            from(Rank::AppAdmin)?;
+            match target {
+                Role::Owner => spare_owner(rank, operation, "Admin_Account", "the owner stays the owner"),
+                Role::Admin | Role::Member => Ok(()),
+            }
+        }
+        (Operation::ChangeLiveAdmins | Operation::ChangeLiveAdmin(_), _) => unsupported,
+
+        (Operation::ChangeAttributes, _) => from(Rank::Member),
+        (Operation::ChangeCounters, Community) => unsupported,
+        (Operation::ChangeCounters, _) => from(Rank::Member),
+    }
+}
+
+/// Acting on somebody else needs a strictly higher rank. Source: docs/spec/group-types.md 2.
+///
+/// A member is above nobody, so this asks for an admin at least.
+fn above(rank: Rank, target: Role, operation: Operation) -> Result<(), Refusal> {
+    match rank > Rank::from(target) {
+        true => Ok(()),
+        false => Err(Refusal::NotPermitted { rank, operation: operation.name() }),
+    }
+}
+
+/// What nobody does to an owner: for lower ranks a matter of rank, for the others of the value.
+///
+/// Source: docs/spec/group-types.md 6.4.
+fn spare_owner(rank: Rank, operation: Operation, field: &'static str, what: &'static str) -> Result<(), Refusal> {
+    match rank < Rank::Owner {
+        true => Err(Refusal::NotPermitted { rank, operation: operation.name() }),
+        false => Err(Refusal::BadParameter { field, what }),
     }
 }
 
@@ -190,41 +309,83 @@ mod tests {
     ///
     /// Ranks that a kind does not have are given, too: the table is total.
     #[rustfmt::skip]
-    const RIGHTS: [(Operation, InviteJoin, bool, [&str; 5]); 22] = {
-        use InviteJoin::{Disabled, Free, NeedPermission};
-        const NO: bool = false;
-        const TOPICS: bool = true;
+    const RIGHTS: [(Operation, Options, [&str; 5]); 62] = {
+        const FREE: Options =
+            Options { invite_join: InviteJoin::Free, support_topic: false, admins_manage_admins: true };
+        const APPROVED: Options = Options { invite_join: InviteJoin::NeedPermission, ..FREE };
+        const CLOSED: Options = Options { invite_join: InviteJoin::Disabled, ..FREE };
+        const TOPICS: Options = Options { support_topic: true, ..FREE };
+        const BY_OWNER: Options = Options { admins_manage_admins: false, ..FREE };
         [
-            // operation                  invitations            Work     Public   Meeting  AvChat   Community
-            (Create,                      Free,           NO,     ["+++++", "+++++", "+++++", "+++++", "+++++"]),
-            (CreateWithMembers,           Free,           NO,     ["+++++", "+++++", "+++++", "uuuuu", "+++++"]),
-            (Add,                         Free,           NO,     ["++++-", "++++-", "++++-", "uuuuu", "++++-"]),
-            (Add,                         NeedPermission, NO,     ["+++--", "+++--", "+++--", "uuuuu", "+++--"]),
-            (Add,                         Disabled,       NO,     ["+----", "+----", "+----", "uuuuu", "+----"]),
-            (Remove,                      Free,           NO,     ["++---", "+++--", "+++--", "puuuu", "+++--"]),
-            (RemoveTarget(Role::Member),  Free,           NO,     ["++---", "+++--", "+++--", "puuuu", "+++--"]),
-            (RemoveTarget(Role::Admin),   Free,           NO,     ["++---", "++---", "++---", "puuuu", "++---"]),
-            (RemoveTarget(Role::Owner),   Free,           NO,     ["+----", "p----", "p----", "puuuu", "p----"]),
-            (Destroy,                     Free,           NO,     ["+----", "++---", "++---", "++---", "++---"]),
-            (ChangeProfile,               Free,           NO,     ["++++-", "++++-", "++++-", "++++-", "++++-"]),
-            (ChangeTexts,                 Free,           NO,     ["++++-", "+++--", "+++--", "++---", "+++--"]),
-            (ChangeCustom,                Free,           NO,     ["++++-", "+++--", "+++--", "++---", "+++--"]),
-            (ChangeApplyJoin,             Free,           NO,     ["uuuuu", "+++--", "+++--", "uuuuu", "+++--"]),
-            (ChangeInviteJoin,            Free,           NO,     ["++---", "+++--", "+++--", "uuuuu", "+++--"]),
-            (ChangeMembersMax,            Free,           NO,     ["++---", "++---", "++---", "++++-", "++---"]),
-            (ChangeMuteAll,               Free,           NO,     ["uuuuu", "+++--", "+++--", "++---", "+++--"]),
-            (ChangeHistoryBeforeJoin,     Free,           NO,     ["+----", "+----", "+----", "uuuuu", "uuuuu"]),
-            (ChangeSupportTopic,          Free,           NO,     ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "++---"]),
-            (ChangeSupportTopic,          Free,           TOPICS, ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "++---"]),
-            (ChangePermissions,           Free,           NO,     ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "uuuuu"]),
-            (ChangePermissions,           Free,           TOPICS, ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "++---"]),
+            // operation                       options    Work     Public   Meeting  AvChat   Community
+            (Create,                          FREE,      ["+++++", "+++++", "+++++", "+++++", "+++++"]),
+            (CreateWithMembers,               FREE,      ["+++++", "+++++", "+++++", "uuuuu", "+++++"]),
+            (Add,                             FREE,      ["++++-", "++++-", "++++-", "uuuuu", "++++-"]),
+            (Add,                             APPROVED,  ["+++--", "+++--", "+++--", "uuuuu", "+++--"]),
+            (Add,                             CLOSED,    ["+----", "+----", "+----", "uuuuu", "+----"]),
+            (Remove,                          FREE,      ["++---", "+++--", "+++--", "puuuu", "+++--"]),
+            (RemoveTarget(Role::Member),      FREE,      ["++---", "+++--", "+++--", "puuuu", "+++--"]),
+            (RemoveTarget(Role::Admin),       FREE,      ["++---", "++---", "++---", "puuuu", "++---"]),
+            (RemoveTarget(Role::Owner),       FREE,      ["+----", "p----", "p----", "puuuu", "p----"]),
+            (Destroy,                         FREE,      ["+----", "++---", "++---", "++---", "++---"]),
+            (ChangeProfile,                   FREE,      ["++++-", "++++-", "++++-", "++++-", "++++-"]),
+            (ChangeTexts,                     FREE,      ["++++-", "+++--", "+++--", "++---", "+++--"]),
+            (ChangeCustom,                    FREE,      ["++++-", "+++--", "+++--", "++---", "+++--"]),
+            (ChangeApplyJoin,                 FREE,      ["uuuuu", "+++--", "+++--", "uuuuu", "+++--"]),
+            (ChangeInviteJoin,                FREE,      ["++---", "+++--", "+++--", "uuuuu", "+++--"]),
+            (ChangeMembersMax,                FREE,      ["++---", "++---", "++---", "++++-", "++---"]),
+            (ChangeMuteAll,                   FREE,      ["uuuuu", "+++--", "+++--", "++---", "+++--"]),
+            (ChangeHistoryBeforeJoin,         FREE,      ["+----", "+----", "+----", "uuuuu", "uuuuu"]),
+            (ChangeSupportTopic,              FREE,      ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "++---"]),
+            (ChangeSupportTopic,              TOPICS,    ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "++---"]),
+            (ChangePermissions,               FREE,      ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "uuuuu"]),
+            (ChangePermissions,               TOPICS,    ["uuuuu", "uuuuu", "uuuuu", "uuuuu", "++---"]),
+            (ChangeDeclared(Rank::AppAdmin),  FREE,      ["+----", "+----", "+----", "+----", "+----"]),
+            (ChangeDeclared(Rank::Owner),     FREE,      ["++---", "++---", "++---", "++---", "++---"]),
+            (ChangeDeclared(Rank::Admin),     FREE,      ["+++--", "+++--", "+++--", "+++--", "+++--"]),
+            (ChangeDeclared(Rank::Member),    FREE,      ["++++-", "++++-", "++++-", "++++-", "++++-"]),
+            (ChangeDeclared(Rank::NotMember), FREE,      ["++++-", "++++-", "++++-", "++++-", "++++-"]),
+            (Transfer,                        FREE,      ["++---", "++---", "++---", "uuuuu", "++---"]),
+            (Import,                          FREE,      ["+----", "+----", "+----", "uuuuu", "+----"]),
+            (ImportMembers,                   FREE,      ["+----", "+----", "+----", "uuuuu", "+----"]),
+            (ChangeMember,                    FREE,      ["++++-", "++++-", "++++-", "uuuuu", "++++-"]),
+            (ChangeOwn,                       FREE,      ["++++-", "++++-", "++++-", "uuuuu", "++++-"]),
+            (ChangeOther(Role::Member),       FREE,      ["+++--", "+++--", "+++--", "uuuuu", "+++--"]),
+            (ChangeOther(Role::Admin),        FREE,      ["++---", "++---", "++---", "uuuuu", "++---"]),
+            (ChangeOther(Role::Owner),        FREE,      ["+----", "+----", "+----", "uuuuu", "+----"]),
+            (ChangeOthersMsgFlag,             FREE,      ["+----", "+----", "+----", "uuuuu", "+----"]),
+            (SetAdmin(Role::Member),          FREE,      ["uuuuu", "+++--", "+++--", "uuuuu", "+++--"]),
+            (SetAdmin(Role::Admin),           FREE,      ["uuuuu", "+++--", "+++--", "uuuuu", "+++--"]),
+            (SetAdmin(Role::Owner),           FREE,      ["uuuuu", "pp---", "pp---", "uuuuu", "pp---"]),
+            (SetAdmin(Role::Member),          BY_OWNER,  ["uuuuu", "++---", "++---", "uuuuu", "++---"]),
+            (SetAdmin(Role::Admin),           BY_OWNER,  ["uuuuu", "++---", "++---", "uuuuu", "++---"]),
+            (SetAdmin(Role::Owner),           BY_OWNER,  ["uuuuu", "pp---", "pp---", "uuuuu", "pp---"]),
+            (Mute,                            FREE,      ["uuuuu", "+++--", "+++--", "+++--", "+++--"]),
+            (MuteTarget(Role::Member),        FREE,      ["uuuuu", "+++--", "+++--", "+++--", "+++--"]),
+            (MuteTarget(Role::Admin),         FREE,      ["uuuuu", "++---", "++---", "++---", "++---"]),
+            (MuteTarget(Role::Owner),         FREE,      ["uuuuu", "pp---", "pp---", "pp---", "pp---"]),
+            (UnmuteTarget(Role::Member),      FREE,      ["uuuuu", "+++--", "+++--", "+++--", "+++--"]),
+            (UnmuteTarget(Role::Admin),       FREE,      ["uuuuu", "++---", "++---", "++---", "++---"]),
+            (UnmuteTarget(Role::Owner),       FREE,      ["uuuuu", "++---", "++---", "++---", "++---"]),
+            (Ban,                             FREE,      ["uuuuu", "uuuuu", "uuuuu", "+++--", "uuuuu"]),
+            (BanTarget(Role::Member),         FREE,      ["uuuuu", "uuuuu", "uuuuu", "+++--", "uuuuu"]),
+            (BanTarget(Role::Admin),          FREE,      ["uuuuu", "uuuuu", "uuuuu", "++---", "uuuuu"]),
+            (BanTarget(Role::Owner),          FREE,      ["uuuuu", "uuuuu", "uuuuu", "pp---", "uuuuu"]),
+            (UnbanTarget(Role::Member),       FREE,      ["uuuuu", "uuuuu", "uuuuu", "+++--", "uuuuu"]),
+            (UnbanTarget(Role::Admin),        FREE,      ["uuuuu", "uuuuu", "uuuuu", "++---", "uuuuu"]),
+            (UnbanTarget(Role::Owner),        FREE,      ["uuuuu", "uuuuu", "uuuuu", "++---", "uuuuu"]),
+            (ChangeLiveAdmins,                FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
+            (ChangeLiveAdmin(Role::Member),   FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
+            (ChangeLiveAdmin(Role::Admin),    FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
+            (ChangeLiveAdmin(Role::Owner),    FREE,      ["uuuuu", "uuuuu", "uuuuu", "p----", "uuuuu"]),
+            (ChangeAttributes,                FREE,      ["++++-", "++++-", "++++-", "++++-", "++++-"]),
+            (ChangeCounters,                  FREE,      ["++++-", "++++-", "++++-", "++++-", "uuuuu"]),
         ]
     };
 
     #[test]
     fn rights_are_as_the_specification_has_them() {
-        for (operation, invite_join, support_topic, row) in RIGHTS {
-            let options = Options { invite_join, support_topic };
+        for (operation, options, row) in RIGHTS {
             for (kind, expected) in Kind::ALL.into_iter().zip(row) {
                 let letter = |rank| match permit(kind, rank, operation, options) {
                     Ok(()) => '+',
@@ -241,8 +402,7 @@ mod tests {
 
     #[test]
     fn a_higher_rank_may_what_a_lower_one_may() {
-        for (operation, invite_join, support_topic, _) in RIGHTS {
-            let options = Options { invite_join, support_topic };
+        for (operation, options, _) in RIGHTS {
             for kind in Kind::ALL {
                 let may: Vec<bool> = RANKS.map(|rank| permit(kind, rank, operation, options).is_ok()).to_vec();
                 assert!(may.windows(2).all(|pair| pair[0] >= pair[1]), "{operation:?} in {kind:?}: {may:?}");
@@ -252,12 +412,15 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_of_the_reference() {
-        let options = Options { invite_join: InviteJoin::Free, support_topic: false };
+        let options = Options { invite_join: InviteJoin::Free, support_topic: false, admins_manage_admins: true };
         let code = |kind, rank, operation| permit(kind, rank, operation, options).unwrap_err().code();
         assert_eq!(code(Kind::AvChatRoom, Rank::AppAdmin, Remove), 10004);
         assert_eq!(code(Kind::AvChatRoom, Rank::Owner, Remove), 10007);
         assert_eq!(code(Kind::Public, Rank::AppAdmin, RemoveTarget(Role::Owner)), 10004);
         assert_eq!(code(Kind::Public, Rank::Owner, RemoveTarget(Role::Owner)), 10007);
         assert_eq!(code(Kind::Work, Rank::Owner, Destroy), 10007);
+        assert_eq!(code(Kind::Public, Rank::Owner, MuteTarget(Role::Owner)), 10004);
+        assert_eq!(code(Kind::Public, Rank::Admin, MuteTarget(Role::Owner)), 10007);
+        assert_eq!(code(Kind::AvChatRoom, Rank::AppAdmin, ChangeMember), 10007);
     }
 }

@@ -6,8 +6,11 @@
 //! Source: docs/spec/limits.md 1 to 3, docs/spec/identifiers.md 1.2.
 
 use super::limits::within;
-use super::{Add, ChangeProfile, Create, CustomField, Kind, Limits, Refusal, Remove};
-use crate::id::{AccountId, GroupId};
+use super::{
+    Add, AttributeChange, Ban, ChangeAttributes, ChangeCounters, ChangeLiveAdmins, ChangeMember, ChangeProfile,
+    CounterChange, Create, CustomField, Import, ImportMembers, Kind, Limits, Mute, Refusal, Remove, Unban,
+};
+use crate::id::GroupId;
 
 /// What every minted id begins with. Source: docs/spec/identifiers.md 1.1.
 const MINTED_PREFIX: &str = "@TGS#";
@@ -17,6 +20,12 @@ const COMMUNITY_PREFIX: &str = "@TGS#_";
 const COMMUNITY_MINTED_PREFIX: &str = "@TGS#_@TGS#";
 /// What parts a group's id from a topic's own part.
 const TOPIC_SEPARATOR: &str = "@TOPIC#_";
+
+/// Attributes or counters in one list, repeated ones included: some judging compares each with each of the group's.
+const KEYS_MAX: usize = 1000;
+
+/// Bytes of a value that an error text repeats. Source: docs/spec/errors.md 1.
+const QUOTED_BYTES_MAX: usize = 64;
 
 /// Custom fields in one list where the number of keys is not limited: merging compares each with each.
 const CUSTOM_FIELDS_MAX: usize = 1000;
@@ -61,7 +70,7 @@ pub fn check_change_profile(change: &ChangeProfile, limits: &Limits) -> Result<(
 /// # Errors
 /// [`Refusal::BadParameter`] for an empty list, [`Refusal::TooManyAccounts`] for too long a one.
 pub fn check_add(add: &Add, limits: &Limits) -> Result<(), Refusal> {
-    check_accounts("MemberList", &add.accounts, limits.add_group_member)
+    check_list("MemberList", add.accounts.len(), limits.add_group_member)
 }
 
 /// Checks the shape of a removal.
@@ -71,7 +80,122 @@ pub fn check_add(add: &Add, limits: &Limits) -> Result<(), Refusal> {
 /// list.
 pub fn check_remove(remove: &Remove, limits: &Limits) -> Result<(), Refusal> {
     check_bytes("Reason", &remove.reason, limits.kick_reason_bytes)?;
-    check_accounts("MemberToDel_Account", &remove.accounts, limits.delete_group_member)
+    check_list("MemberToDel_Account", remove.accounts.len(), limits.delete_group_member)
+}
+
+/// Checks the shape of an import: that of the creation it repeats.
+///
+/// # Errors
+/// As [`check_create`].
+pub fn check_import(import: &Import, limits: &Limits) -> Result<(), Refusal> {
+    check_create(&import.group, limits)
+}
+
+/// Checks the shape of an import of members.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for an empty list, [`Refusal::TooManyAccounts`] for too long a one.
+pub fn check_import_members(import: &ImportMembers, limits: &Limits) -> Result<(), Refusal> {
+    check_list("MemberList", import.members.len(), limits.import_group_member)
+}
+
+/// Checks the shape of a change of a member.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for too long a name card or a malformed custom field.
+pub fn check_change_member(change: &ChangeMember, limits: &Limits) -> Result<(), Refusal> {
+    check_bytes("NameCard", change.name_card.as_deref().unwrap_or_default(), limits.name_card_bytes)?;
+    check_member_custom(&change.custom, limits)
+}
+
+/// Checks the shape of a mute.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for an empty list, [`Refusal::TooManyAccounts`] for too long a one.
+pub fn check_mute(mute: &Mute, limits: &Limits) -> Result<(), Refusal> {
+    check_list("Members_Account", mute.accounts.len(), limits.mute_members)
+}
+
+/// Checks the shape of a change of attributes; how many there would be, and how large, is for the group to say.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for an empty or endless list and an empty key, [`Refusal::AttributeKeyTooLong`] and
+/// [`Refusal::AttributeValueTooLong`].
+pub fn check_change_attributes(change: &ChangeAttributes, limits: &Limits) -> Result<(), Refusal> {
+    let check_key = |key: &String| match within(key.len(), limits.attr_key_bytes) {
+        _ if key.is_empty() => Err(Refusal::BadParameter { field: "key", what: "must not be empty" }),
+        true => Ok(()),
+        false => Err(Refusal::AttributeKeyTooLong { key: cut(key), bytes_max: limits.attr_key_bytes }),
+    };
+    match &change.change {
+        AttributeChange::Replace(pairs) | AttributeChange::Merge(pairs) => {
+            check_keys("GroupAttr", pairs.len())?;
+            pairs.iter().try_for_each(|(key, value)| {
+                check_key(key)?;
+                match within(value.len(), limits.attr_value_bytes) {
+                    true => Ok(()),
+                    false => Err(Refusal::AttributeValueTooLong { key: cut(key), bytes_max: limits.attr_value_bytes }),
+                }
+            })
+        }
+        AttributeChange::Delete(keys) => {
+            check_keys("GroupAttr", keys.len())?;
+            keys.iter().try_for_each(check_key)
+        }
+        AttributeChange::Clear => Ok(()),
+    }
+}
+
+/// Checks the shape of a change of counters; how many there would be is for the group to say.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for an empty list, and for an empty or too long key; [`Refusal::TooManyCounters`] for
+/// more keys than a group may have.
+pub fn check_change_counters(change: &ChangeCounters, limits: &Limits) -> Result<(), Refusal> {
+    let check_key = |key: &String| match key.is_empty() {
+        true => Err(Refusal::BadParameter { field: "Key", what: "must not be empty" }),
+        false => check_bytes("Key", key, limits.counter_key_bytes),
+    };
+    match &change.change {
+        CounterChange::Set(pairs) | CounterChange::Increase(pairs) | CounterChange::Decrease(pairs) => {
+            check_counters("GroupCounter", pairs.len(), limits)?;
+            pairs.iter().try_for_each(|(key, _)| check_key(key))
+        }
+        CounterChange::Delete(keys) => {
+            check_counters("GroupCounterKeys", keys.len(), limits)?;
+            keys.iter().try_for_each(check_key)
+        }
+        CounterChange::Clear => Ok(()),
+    }
+}
+
+/// Checks the shape of a ban.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for an empty list, no span or too long a description, [`Refusal::TooManyAccounts`] for
+/// too long a list.
+pub fn check_ban(ban: &Ban, limits: &Limits) -> Result<(), Refusal> {
+    if ban.for_secs == 0 {
+        return Err(Refusal::BadParameter { field: "Duration", what: "must not be 0" });
+    }
+    check_bytes("Description", &ban.description, limits.ban_description_bytes)?;
+    check_list("Members_Account", ban.accounts.len(), limits.ban_members)
+}
+
+/// Checks the shape of lifting bans.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for an empty list, [`Refusal::TooManyAccounts`] for too long a one.
+pub fn check_unban(unban: &Unban, limits: &Limits) -> Result<(), Refusal> {
+    check_list("Members_Account", unban.accounts.len(), limits.ban_members)
+}
+
+/// Checks the shape of a change of a live room's admins: one call may name as many as a room may have.
+///
+/// # Errors
+/// [`Refusal::BadParameter`] for an empty list, [`Refusal::TooManyAccounts`] for too long a one.
+pub fn check_change_live_admins(change: &ChangeLiveAdmins, limits: &Limits) -> Result<(), Refusal> {
+    check_list("Admin_Account", change.accounts.len(), limits.avchatroom_admins)
 }
 
 /// Checks an id that somebody chose for a new group; ids that address a group may look otherwise.
@@ -118,35 +242,58 @@ fn check_bytes(field: &'static str, text: &str, bytes_max: usize) -> Result<(), 
     }
 }
 
-fn check_accounts(field: &'static str, accounts: &[AccountId], accounts_max: usize) -> Result<(), Refusal> {
-    if accounts.is_empty() {
+fn check_list(field: &'static str, count: usize, max: usize) -> Result<(), Refusal> {
+    if count == 0 {
         return Err(Refusal::BadParameter { field, what: "must not be empty" });
     }
-    match within(accounts.len(), accounts_max) {
+    match within(count, max) {
         true => Ok(()),
-        false => Err(Refusal::TooManyAccounts { field, max: accounts_max }),
+        false => Err(Refusal::TooManyAccounts { field, max }),
     }
+}
+
+fn check_counters(field: &'static str, count: usize, limits: &Limits) -> Result<(), Refusal> {
+    match within(count, limits.counter_keys) {
+        true => check_keys(field, count),
+        false => Err(Refusal::TooManyCounters { max: limits.counter_keys }),
+    }
+}
+
+fn check_keys(field: &'static str, count: usize) -> Result<(), Refusal> {
+    match count {
+        0 => Err(Refusal::BadParameter { field, what: "must not be empty" }),
+        1..=KEYS_MAX => Ok(()),
+        _ => Err(Refusal::BadParameter { field, what: "too many keys" }),
+    }
+}
+
+/// What a refusal repeats of a value. Source: docs/spec/errors.md 1.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(QUOTED_BYTES_MAX)].to_owned()
 }
 
 fn check_group_custom(fields: &[CustomField], limits: &Limits) -> Result<(), Refusal> {
     let (keys_max, value_bytes_max) = (limits.group_custom_keys, limits.group_custom_value_bytes);
-    check_custom("AppDefinedData", fields, keys_max, limits.custom_key_bytes, value_bytes_max)
+    let declared = limits.custom.group.len();
+    check_custom("AppDefinedData", fields, keys_max, declared, limits.custom_key_bytes, value_bytes_max)
 }
 
 fn check_member_custom(fields: &[CustomField], limits: &Limits) -> Result<(), Refusal> {
     let (keys_max, value_bytes_max) = (limits.member_custom_keys, limits.member_custom_value_bytes);
-    check_custom("AppMemberDefinedData", fields, keys_max, limits.custom_key_bytes, value_bytes_max)
+    let declared = limits.custom.member.len();
+    check_custom("AppMemberDefinedData", fields, keys_max, declared, limits.custom_key_bytes, value_bytes_max)
 }
 
 fn check_custom(
     field: &'static str,
     fields: &[CustomField],
     keys_max: usize,
+    declared: usize,
     key_bytes_max: usize,
     value_bytes_max: usize,
 ) -> Result<(), Refusal> {
-    // One request may delete every key and set as many others; more than that is no use to anybody.
-    let fields_max = if keys_max == 0 { CUSTOM_FIELDS_MAX } else { keys_max.saturating_mul(2) };
+    // One request may name every declared key, delete all others and set as many; more is no use to anybody.
+    let fields_max = if keys_max == 0 { CUSTOM_FIELDS_MAX } else { keys_max.saturating_mul(2) + declared };
     if fields.len() > fields_max {
         return Err(Refusal::BadParameter { field, what: "too many custom fields" });
     }
@@ -164,7 +311,7 @@ fn check_custom(
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::group::Role;
+    use crate::group::{ImportMember, Rank, Role};
 
     const LIMITS: fn() -> Limits = Limits::default;
 
@@ -209,6 +356,28 @@ mod tests {
         let reason = |bytes| Remove { reason: text(bytes), ..remove(&["bob"]) };
         assert_eq!(check_remove(&reason(256), &LIMITS()), Ok(()));
         assert_eq!(check_remove(&reason(257), &LIMITS()), Err(bad("Reason", "too long")));
+
+        let card = |bytes| ChangeMember { name_card: Some(text(bytes)), ..change_member("bob") };
+        assert_eq!(check_change_member(&card(50), &LIMITS()), Ok(()));
+        assert_eq!(check_change_member(&card(51), &LIMITS()), Err(bad("NameCard", "too long")));
+        assert_eq!(check_change_member(&change_member("bob"), &LIMITS()), Ok(()));
+
+        let description = |bytes| Ban { description: text(bytes), ..ban(&["bob"], 1) };
+        assert_eq!(check_ban(&description(1000), &LIMITS()), Ok(()));
+        assert_eq!(check_ban(&description(1001), &LIMITS()), Err(bad("Description", "too long")));
+    }
+
+    #[test]
+    fn a_ban_lasts() {
+        assert_eq!(check_ban(&ban(&["bob"], 0), &LIMITS()), Err(bad("Duration", "must not be 0")));
+        assert_eq!(check_ban(&ban(&["bob"], u32::MAX), &LIMITS()), Ok(()));
+    }
+
+    #[test]
+    fn an_import_is_checked_as_a_creation_is() {
+        let of = |name: &str| import(Create { name: name.into(), ..create(Kind::Public) }, Some(EARLIER));
+        assert_eq!(check_import(&of("club"), &LIMITS()), Ok(()));
+        assert_eq!(check_import(&of(""), &LIMITS()), Err(bad("Name", "must not be empty")));
     }
 
     #[test]
@@ -224,6 +393,27 @@ mod tests {
         assert_eq!(removing(0), Err(bad("MemberToDel_Account", "must not be empty")));
         assert_eq!(removing(500), Ok(()));
         assert_eq!(removing(501), too_many("MemberToDel_Account", 500));
+
+        let importing = |count| {
+            let members = many(count).into_iter().map(|account| ImportMember { account, ..import_member("x") });
+            check_import_members(&import_members(members.collect()), &LIMITS())
+        };
+        let check = |check: &dyn Fn(usize) -> Result<(), Refusal>, field, max| {
+            assert_eq!(check(0), Err(bad(field, "must not be empty")));
+            assert_eq!(check(1), Ok(()));
+            assert_eq!(check(max), Ok(()));
+            assert_eq!(check(max + 1), too_many(field, max));
+        };
+        check(&importing, "MemberList", 300);
+        let muting = |count| check_mute(&Mute { accounts: many(count), ..mute(&[], 60) }, &LIMITS());
+        check(&muting, "Members_Account", 500);
+        let banning = |count| check_ban(&Ban { accounts: many(count), ..ban(&[], 60) }, &LIMITS());
+        check(&banning, "Members_Account", 20);
+        let unbanning = |count| check_unban(&Unban { accounts: many(count), ..unban(&[]) }, &LIMITS());
+        check(&unbanning, "Members_Account", 20);
+        let appointing =
+            |count| check_change_live_admins(&ChangeLiveAdmins { accounts: many(count), ..appoint(&[]) }, &LIMITS());
+        check(&appointing, "Admin_Account", 5);
 
         let member = |account| crate::group::NewMember { account, role: Role::Member, custom: Vec::new() };
         let creating = |count| {
@@ -259,6 +449,69 @@ mod tests {
         assert_eq!(member(&[("k", &long[..65])]), Err(bad("AppMemberDefinedData", "too long")));
         assert_eq!(group(&[("k", "v"); 20]), Ok(()));
         assert_eq!(group(&[("k", "v"); 21]), Err(bad("AppDefinedData", "too many custom fields")));
+    }
+
+    #[test]
+    fn every_declared_key_may_be_named_besides() {
+        let keys: Vec<CustomField> = (0..21).map(|n| (format!("k{n}"), "v".into())).collect();
+        let asked = ChangeProfile { custom: keys, ..change_profile() };
+        assert_eq!(check_change_profile(&asked, &LIMITS()), Err(bad("AppDefinedData", "too many custom fields")));
+        let mut limits = LIMITS();
+        limits.custom.group = vec![custom_rule("k0", Rank::Admin, &[])];
+        assert_eq!(check_change_profile(&asked, &limits), Ok(()));
+    }
+
+    #[test]
+    fn attributes_have_keys_and_lengths() {
+        let check = |change| check_change_attributes(&change_attributes(change), &LIMITS());
+        let (key, value) = ("群".repeat(11), "v".repeat(4001));
+        let pairs = |key: &str, value: &str| vec![("a".into(), "1".into()), (key.to_owned(), value.to_owned())];
+        let empty = || Err(bad("key", "must not be empty"));
+        let long_key = || Err(Refusal::AttributeKeyTooLong { key: key.clone(), bytes_max: 32 });
+        let long_value = || Err(Refusal::AttributeValueTooLong { key: "k".into(), bytes_max: 4000 });
+        for change in [AttributeChange::Replace, AttributeChange::Merge] {
+            assert_eq!(check(change(Vec::new())), Err(bad("GroupAttr", "must not be empty")));
+            assert_eq!(check(change(pairs(&key[..30], &value[1..]))), Ok(()));
+            assert_eq!(check(change(pairs("k", ""))), Ok(()));
+            assert_eq!(check(change(pairs("", "1"))), empty());
+            assert_eq!(check(change(pairs(&key, &value))), long_key());
+            assert_eq!(check(change(pairs("k", &value))), long_value());
+        }
+        let delete = |key: &str| check(AttributeChange::Delete(vec!["a".into(), key.to_owned()]));
+        assert_eq!((delete("k"), delete(""), delete(&key)), (Ok(()), empty(), long_key()));
+        assert_eq!(check(AttributeChange::Delete(Vec::new())), Err(bad("GroupAttr", "must not be empty")));
+        assert_eq!(check(AttributeChange::Clear), Ok(()));
+
+        let unlimited = Limits { attr_key_bytes: 0, attr_value_bytes: 0, ..LIMITS() };
+        let change = change_attributes(AttributeChange::Merge(pairs(&key, &value)));
+        assert_eq!(check_change_attributes(&change, &unlimited), Ok(()));
+        // A text repeats only the beginning, cut between characters.
+        let change = change_attributes(AttributeChange::Delete(vec!["群".repeat(30)]));
+        let cut = Refusal::AttributeKeyTooLong { key: "群".repeat(21), bytes_max: 32 };
+        assert_eq!(check_change_attributes(&change, &LIMITS()), Err(cut));
+    }
+
+    #[test]
+    fn counters_have_keys() {
+        let check = |change| check_change_counters(&change_counters(change), &LIMITS());
+        let long = "k".repeat(129);
+        for change in [CounterChange::Set, CounterChange::Increase, CounterChange::Decrease] {
+            let of = |key: &str| check(change(vec![("a".into(), 1), (key.to_owned(), i64::MIN)]));
+            assert_eq!(check(change(Vec::new())), Err(bad("GroupCounter", "must not be empty")));
+            assert_eq!(of(&long[1..]), Ok(()));
+            assert_eq!(of(""), Err(bad("Key", "must not be empty")));
+            assert_eq!(of(&long), Err(bad("Key", "too long")));
+        }
+        let delete = |key: &str| check(CounterChange::Delete(vec![key.to_owned()]));
+        assert_eq!((delete("k"), delete(&long)), (Ok(()), Err(bad("Key", "too long"))));
+        assert_eq!(check(CounterChange::Delete(Vec::new())), Err(bad("GroupCounterKeys", "must not be empty")));
+        assert_eq!(check(CounterChange::Clear), Ok(()));
+
+        let many = |count| CounterChange::Delete(vec!["k".into(); count]);
+        assert_eq!((check(many(20)), check(many(21))), (Ok(()), Err(Refusal::TooManyCounters { max: 20 })));
+        let unlimited = Limits { counter_keys: 0, ..LIMITS() };
+        let check = |count| check_change_counters(&change_counters(many(count)), &unlimited);
+        assert_eq!((check(1000), check(1001)), (Ok(()), Err(bad("GroupCounterKeys", "too many keys"))));
     }
 
     #[test]

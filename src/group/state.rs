@@ -1,14 +1,17 @@
-//! What the rules hold of one group: its settings, its counts, and the members that somebody asked about.
+//! What the rules hold of one group: its settings, its counts, and what somebody asked about of its members.
 //!
 //! A group does not hold its roster. Cost follows the request: the actor learns the rows of the accounts
 //! that a command names before the command is judged, so a group of a million members costs what a group
 //! of ten costs. Asking about an account that was not learnt is a mistake of the caller and panics.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
 use super::role::Options;
 use super::{
-    AddedMember, ApplyJoin, Created, CustomField, InviteJoin, Kind, Notice, Operator, ProfileChange, Rank, Role, custom,
+    AddedMember, ApplyJoin, Created, CustomField, FOR_EVER_SECS, ImportedMember, InviteJoin, Kind, Limits,
+    MemberChange, MsgFlag, Notice, Operator, ProfileChange, Rank, Role, custom,
 };
 use crate::id::AccountId;
 use crate::time::Stamp;
@@ -20,6 +23,10 @@ pub struct Group {
     pub(super) profile: Option<Profile>,
     /// `None` within: learnt not to be a member.
     pub(super) known: FxHashMap<AccountId, Option<Member>>,
+    pub(super) cards: FxHashMap<AccountId, Card>,
+    pub(super) restrictions: FxHashMap<AccountId, Restriction>,
+    pub(super) attributes: Option<BTreeMap<String, String>>,
+    pub(super) counters: Option<BTreeMap<String, i64>>,
 }
 
 /// Settings and counts: always present, one row.
@@ -52,6 +59,10 @@ pub struct Facts {
     pub last_info: Stamp,
     /// Last message; 0: none.
     pub last_msg: Stamp,
+    /// The latest moment at which anybody joined; 0: nobody yet.
+    pub last_joined: Stamp,
+    /// The join order is the order of joining moments; an import may break it for good.
+    pub joins_in_order: bool,
 }
 
 /// The texts, learnt only when a command compares with them.
@@ -72,9 +83,33 @@ pub struct Member {
     pub join_seq: u64,
 }
 
+/// What a member looks like and wants, learnt only when a command compares with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Card {
+    pub msg_flag: MsgFlag,
+    pub name_card: String,
+    /// In the order in which the keys were first set.
+    pub custom: Vec<CustomField>,
+}
+
+/// What an account may not do, a member or not. Unix seconds; 0 or past: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restriction {
+    pub muted_until: u64,
+    pub banned_until: u64,
+}
+
 impl Group {
     pub fn new(facts: Facts) -> Self {
-        Self { facts, profile: None, known: FxHashMap::default() }
+        Self {
+            facts,
+            profile: None,
+            known: FxHashMap::default(),
+            cards: FxHashMap::default(),
+            restrictions: FxHashMap::default(),
+            attributes: None,
+            counters: None,
+        }
     }
 
     pub fn facts(&self) -> &Facts {
@@ -89,8 +124,27 @@ impl Group {
         self.profile = Some(profile);
     }
 
-    pub fn forget_profile(&mut self) {
-        self.profile = None;
+    /// The attributes that members share; `None`: not learnt.
+    pub fn attributes(&self) -> Option<&BTreeMap<String, String>> {
+        self.attributes.as_ref()
+    }
+
+    pub fn learn_attributes(&mut self, attributes: BTreeMap<String, String>) {
+        self.attributes = Some(attributes);
+    }
+
+    /// The group's counters; `None`: not learnt.
+    pub fn counters(&self) -> Option<&BTreeMap<String, i64>> {
+        self.counters.as_ref()
+    }
+
+    pub fn learn_counters(&mut self, counters: BTreeMap<String, i64>) {
+        self.counters = Some(counters);
+    }
+
+    /// Lets go of what belongs to the whole group: texts, attributes, counters.
+    pub fn forget_shared(&mut self) {
+        (self.profile, self.attributes, self.counters) = (None, None, None);
     }
 
     /// Whether the account's membership, or its absence, is known.
@@ -103,8 +157,27 @@ impl Group {
         self.known.insert(account, member);
     }
 
+    pub fn knows_card(&self, account: &AccountId) -> bool {
+        self.cards.contains_key(account)
+    }
+
+    pub fn learn_card(&mut self, account: AccountId, card: Card) {
+        self.cards.insert(account, card);
+    }
+
+    pub fn knows_restriction(&self, account: &AccountId) -> bool {
+        self.restrictions.contains_key(account)
+    }
+
+    pub fn learn_restriction(&mut self, account: AccountId, restriction: Restriction) {
+        self.restrictions.insert(account, restriction);
+    }
+
+    /// Lets go of everything that is known about an account.
     pub fn forget(&mut self, account: &AccountId) {
         self.known.remove(account);
+        self.cards.remove(account);
+        self.restrictions.remove(account);
     }
 
     /// How many accounts are known: what the actor's memory follows.
@@ -123,6 +196,23 @@ impl Group {
         }
     }
 
+    /// A member's card.
+    ///
+    /// # Panics
+    /// If nobody learnt it.
+    pub fn card(&self, account: &AccountId) -> &Card {
+        self.cards.get(account).unwrap_or_else(|| panic!("the card of {account} was judged before its row was read"))
+    }
+
+    /// What an account may not do.
+    ///
+    /// # Panics
+    /// If nobody learnt it.
+    pub fn restriction(&self, account: &AccountId) -> Restriction {
+        let known = self.restrictions.get(account).copied();
+        known.unwrap_or_else(|| panic!("the restrictions of {account} were judged before their rows were read"))
+    }
+
     /// The standing of whoever asks.
     ///
     /// # Panics
@@ -136,9 +226,24 @@ impl Group {
         }
     }
 
-    /// The settings that rights depend on.
-    pub(super) fn options(&self) -> Options {
-        Options { invite_join: self.facts.invite_join, support_topic: self.facts.support_topic }
+    /// The role of an account that something is done to; `None`: no member.
+    ///
+    /// # Panics
+    /// As [`Group::rank`].
+    pub(super) fn role(&self, account: &AccountId) -> Option<Role> {
+        match self.facts.owner.as_ref() == Some(account) {
+            true => Some(Role::Owner),
+            false => self.member(account).map(|member| member.role),
+        }
+    }
+
+    /// The settings that rights depend on, of the group and of its app.
+    pub(super) fn options(&self, limits: &Limits) -> Options {
+        Options {
+            invite_join: self.facts.invite_join,
+            support_topic: self.facts.support_topic,
+            admins_manage_admins: limits.admins_manage_admins,
+        }
     }
 }
 
@@ -160,12 +265,14 @@ impl Group {
             support_topic: created.support_topic,
             enable_permission: created.enable_permission,
             default_permission: created.default_permission,
-            active: !created.kind.starts_inactive(),
+            active: created.active,
             next_msg_seq: 1,
             next_join_seq: 0,
             info_seq: 1,
             last_info: created.at,
             last_msg: Stamp(0),
+            last_joined: Stamp(0),
+            joins_in_order: true,
         };
         let profile = Profile {
             name: created.name.clone(),
@@ -174,7 +281,12 @@ impl Group {
             face_url: created.face_url.clone(),
             custom: created.custom.clone(),
         };
-        Self { profile: Some(profile), ..Self::new(facts) }
+        Self {
+            profile: Some(profile),
+            attributes: Some(BTreeMap::new()),
+            counters: Some(BTreeMap::new()),
+            ..Self::new(facts)
+        }
     }
 
     /// Takes new members in, in join order; they are known afterwards.
@@ -183,14 +295,37 @@ impl Group {
     /// If one of them is known to be a member.
     pub(super) fn admit(&mut self, members: &[AddedMember], at: Stamp) {
         for added in members {
-            let member = Member { role: added.role, join_seq: self.facts.next_join_seq };
-            self.facts.next_join_seq += 1;
-            self.facts.member_count += 1;
-            self.facts.admin_count += u32::from(added.role == Role::Admin);
-            let earlier = self.known.insert(added.account.clone(), Some(member));
-            assert!(!matches!(earlier, Some(Some(_))), "{} joins a group it is a member of", added.account);
+            self.seat(&added.account, added.role, at);
+            if let Some(card) = self.cards.get_mut(&added.account) {
+                card.custom.clone_from(&added.custom);
+            }
         }
         self.facts.last_info = at;
+    }
+
+    /// Takes in who joined elsewhere; they are known afterwards.
+    ///
+    /// # Panics
+    /// As [`Group::admit`].
+    pub(super) fn admit_imported(&mut self, members: &[ImportedMember]) {
+        for imported in members {
+            self.seat(&imported.account, imported.role, imported.joined);
+            self.facts.last_info = self.facts.last_info.max(imported.joined);
+        }
+    }
+
+    fn seat(&mut self, account: &AccountId, role: Role, joined: Stamp) {
+        let facts = &mut self.facts;
+        let member = Member { role, join_seq: facts.next_join_seq };
+        facts.next_join_seq += 1;
+        facts.member_count += 1;
+        facts.admin_count += u32::from(role == Role::Admin);
+        facts.joins_in_order &= joined >= facts.last_joined;
+        facts.last_joined = facts.last_joined.max(joined);
+        let card = Card { msg_flag: facts.kind.default_msg_flag(), name_card: String::new(), custom: Vec::new() };
+        self.cards.insert(account.clone(), card);
+        let earlier = self.known.insert(account.clone(), Some(member));
+        assert!(!matches!(earlier, Some(Some(_))), "{account} joins a group it is a member of");
     }
 
     /// Lets members go; they are known not to be members afterwards.
@@ -200,6 +335,7 @@ impl Group {
     pub(super) fn dismiss(&mut self, accounts: &[AccountId], at: Stamp) {
         for account in accounts {
             let member = self.known.insert(account.clone(), None).flatten();
+            self.cards.remove(account);
             let member = member.unwrap_or_else(|| panic!("{account} leaves a group it is not known to be in"));
             self.facts.member_count -= 1;
             match member.role {
@@ -221,6 +357,86 @@ impl Group {
         }
         self.facts.info_seq += 1;
         self.facts.last_info = at;
+    }
+
+    /// Takes new fields of a member over; what its card says only where that is known.
+    ///
+    /// # Panics
+    /// If it is not known to be a member and its role changes: roles are counted.
+    pub(super) fn change_member(&mut self, account: &AccountId, changes: &[MemberChange]) {
+        for change in changes {
+            let card = self.cards.get_mut(account);
+            match change {
+                MemberChange::Role(role) => self.set_role(account, *role),
+                MemberChange::MsgFlag(flag) => card.into_iter().for_each(|card| card.msg_flag = *flag),
+                MemberChange::NameCard(text) => card.into_iter().for_each(|card| card.name_card.clone_from(text)),
+                MemberChange::Custom(field) => card.into_iter().for_each(|card| custom::apply(&mut card.custom, field)),
+            }
+        }
+    }
+
+    fn set_role(&mut self, account: &AccountId, role: Role) {
+        let member = self.known.get_mut(account).and_then(Option::as_mut);
+        let member = member.unwrap_or_else(|| panic!("{account} gets a role and is not known to be a member"));
+        let facts = &mut self.facts;
+        facts.admin_count -= u32::from(member.role == Role::Admin);
+        facts.admin_count += u32::from(role == Role::Admin);
+        member.role = role;
+    }
+
+    /// Hands the group on.
+    ///
+    /// # Panics
+    /// If either of them is not known to be a member.
+    pub(super) fn hand_over(&mut self, from: Option<&AccountId>, to: &AccountId, at: Stamp) {
+        if let Some(from) = from {
+            self.set_role(from, Role::Member);
+        }
+        self.set_role(to, Role::Owner);
+        self.facts.owner = Some(to.clone());
+        self.facts.info_seq += 1;
+        self.facts.last_info = at;
+    }
+
+    /// Restricts accounts; only what is known of them is kept.
+    pub(super) fn restrict(&mut self, accounts: &[AccountId], change: impl Fn(&mut Restriction)) {
+        for account in accounts {
+            if let Some(restriction) = self.restrictions.get_mut(account) {
+                change(restriction);
+            }
+        }
+    }
+
+    /// Takes attributes over, if they are known.
+    pub(super) fn change_attributes(&mut self, set: &[(String, String)], removed: &[String]) {
+        let Some(attributes) = &mut self.attributes else { return };
+        attributes.retain(|key, _| !removed.contains(key));
+        attributes.extend(set.iter().cloned());
+    }
+
+    /// Takes counters over, if they are known.
+    pub(super) fn change_counters(&mut self, set: &[(String, i64)], removed: &[String]) {
+        let Some(counters) = &mut self.counters else { return };
+        counters.retain(|key, _| !removed.contains(key));
+        counters.extend(set.iter().cloned());
+    }
+
+    /// Seats and unseats admins of a live room: they are stored and are no members.
+    ///
+    /// # Panics
+    /// If one that is dismissed is not known to be an admin.
+    pub(super) fn change_live_admins(&mut self, appointed: &[AccountId], dismissed: &[AccountId]) {
+        for account in appointed {
+            let admin = Member { role: Role::Admin, join_seq: self.facts.next_join_seq };
+            self.facts.next_join_seq += 1;
+            self.facts.admin_count += 1;
+            self.known.insert(account.clone(), Some(admin));
+        }
+        for account in dismissed {
+            let admin = self.known.insert(account.clone(), None).flatten();
+            assert!(admin.is_some(), "{account} is dismissed and is not known to be an admin");
+            self.facts.admin_count -= 1;
+        }
     }
 
     fn change_setting(&mut self, change: &ProfileChange) {
@@ -282,9 +498,9 @@ impl Group {
         self.check_members();
         self.check_sequences();
         self.check_kind();
-        if let Some(profile) = &self.profile {
-            profile.check();
-        }
+        self.check_cards();
+        self.check_restrictions();
+        self.check_shared();
     }
 
     /// One owner at most, the one the facts name; counts that leave room for everybody known.
@@ -308,8 +524,10 @@ impl Group {
             assert!(members().count() <= facts.member_count as usize, "more members known than counted");
             assert!(ranked <= facts.member_count, "{ranked} owner and admins among {} members", facts.member_count);
         } else {
-            assert_eq!(facts.member_count, 0, "a live room stores no ordinary members");
-            assert_eq!(count_of(Role::Member), 0, "a live room stores no ordinary members");
+            // Its admins have rows and are no members; its owner has none.
+            assert_eq!(facts.member_count, 0, "a live room counts no members");
+            assert_eq!(count_of(Role::Member) + count_of(Role::Owner), 0, "a live room stores admins only");
+            assert!(members().all(|(account, _)| Some(account) != facts.owner.as_ref()), "the owner is an admin");
         }
         assert!(facts.members_max == 0 || facts.member_count <= facts.members_max, "more members than allowed");
     }
@@ -324,6 +542,9 @@ impl Group {
         assert!(u64::from(facts.member_count) <= facts.next_join_seq, "more members than ever joined");
         assert!(facts.next_msg_seq >= 1 && facts.info_seq >= 1, "a sequence began below 1");
         assert!(facts.created <= facts.last_info, "changed before it was created");
+        let somebody_joined = facts.kind.stores_members() && facts.next_join_seq > 0;
+        assert_eq!(facts.last_joined != Stamp(0), somebody_joined, "a last moment of joining and nobody joined");
+        assert!(!somebody_joined || facts.created <= facts.last_joined, "everybody joined before it was created");
     }
 
     /// What a kind fixes stays so: docs/spec/group-types.md 3.
@@ -344,12 +565,48 @@ impl Group {
     }
 }
 
-impl Profile {
-    fn check(&self) {
-        assert!(!self.name.is_empty(), "a group without a name");
-        for (at, (key, value)) in self.custom.iter().enumerate() {
-            assert!(!value.is_empty(), "custom field {key} is kept without a value");
-            assert!(self.custom[..at].iter().all(|(earlier, _)| earlier != key), "custom field {key} is kept twice");
+impl Group {
+    /// Only stored members have a card.
+    fn check_cards(&self) {
+        for (account, card) in &self.cards {
+            assert!(matches!(self.known.get(account), Some(Some(_))), "{account} has a card and is no member");
+            assert!(self.facts.kind.stores_members(), "{account} has a card in a live room");
+            check_custom(&card.custom);
         }
+    }
+
+    /// Nobody is muted where nobody can be, nor banned, nor for longer than the wire can say.
+    fn check_restrictions(&self) {
+        let kind = self.facts.kind;
+        for (account, restriction) in &self.restrictions {
+            let Restriction { muted_until, banned_until } = *restriction;
+            assert!(kind != Kind::Work || muted_until == 0, "{account} is muted in a Work group");
+            assert!(kind == Kind::AvChatRoom || banned_until == 0, "{account} is banned from a {kind:?} group");
+            assert!(muted_until.max(banned_until) <= FOR_EVER_SECS.into(), "{account} is restricted beyond for ever");
+            let is_owner = self.facts.owner.as_ref() == Some(account);
+            assert!(!is_owner || banned_until == 0, "the owner {account} is banned");
+        }
+    }
+
+    /// What belongs to the whole group and is learnt only when a command needs it.
+    fn check_shared(&self) {
+        if let Some(profile) = &self.profile {
+            assert!(!profile.name.is_empty(), "a group without a name");
+            check_custom(&profile.custom);
+        }
+        if let Some(attributes) = &self.attributes {
+            assert!(attributes.keys().all(|key| !key.is_empty()), "an attribute without a key");
+        }
+        if let Some(counters) = &self.counters {
+            assert!(counters.keys().all(|key| !key.is_empty()), "a counter without a key");
+            assert!(self.facts.kind != Kind::Community || counters.is_empty(), "a community has counters");
+        }
+    }
+}
+
+fn check_custom(fields: &[CustomField]) {
+    for (at, (key, value)) in fields.iter().enumerate() {
+        assert!(!value.is_empty(), "custom field {key} is kept without a value");
+        assert!(fields[..at].iter().all(|(earlier, _)| earlier != key), "custom field {key} is kept twice");
     }
 }

@@ -40,15 +40,28 @@ pub(crate) fn a_group(kind: Kind) -> GroupBuilder {
         support_topic: false,
         enable_permission: false,
         default_permission: 0,
+        active: !kind.starts_inactive(),
         at: EARLIER,
     };
-    GroupBuilder { created, members: Vec::new(), active: false }
+    GroupBuilder {
+        created,
+        members: Vec::new(),
+        active: false,
+        messages: 0,
+        restrictions: Vec::new(),
+        attributes: Vec::new(),
+        counters: Vec::new(),
+    }
 }
 
 pub(crate) struct GroupBuilder {
     created: Created,
     members: Vec<AddedMember>,
     active: bool,
+    messages: u64,
+    restrictions: Vec<(AccountId, Restriction)>,
+    attributes: Vec<CustomField>,
+    counters: Vec<(String, i64)>,
 }
 
 impl GroupBuilder {
@@ -58,6 +71,7 @@ impl GroupBuilder {
         if self.created.kind.stores_members() { self.joined(name, Role::Owner) } else { self }
     }
 
+    /// Of a live room too, where an admin is no member.
     pub(crate) fn admin(self, name: &str) -> Self {
         self.joined(name, Role::Admin)
     }
@@ -87,10 +101,47 @@ impl GroupBuilder {
         self
     }
 
+    /// So many messages were sent.
+    pub(crate) fn messages(mut self, count: u64) -> Self {
+        self.messages = count;
+        self
+    }
+
+    /// Silenced until that Unix second, a member or not.
+    pub(crate) fn muted(mut self, name: &str, muted_until: u64) -> Self {
+        self.restrictions.push((account(name), Restriction { muted_until, banned_until: 0 }));
+        self
+    }
+
+    /// Kept out until that Unix second.
+    pub(crate) fn banned(mut self, name: &str, banned_until: u64) -> Self {
+        self.restrictions.push((account(name), Restriction { muted_until: 0, banned_until }));
+        self
+    }
+
+    pub(crate) fn attributes(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.attributes = fields(pairs);
+        self
+    }
+
+    pub(crate) fn counters(mut self, pairs: &[(&str, i64)]) -> Self {
+        self.counters = pairs.iter().map(|(key, value)| (key.to_string(), *value)).collect();
+        self
+    }
+
     pub(crate) fn build(self) -> Group {
         let mut group = Group::begin(&self.created);
-        group.admit(&self.members, EARLIER);
+        if self.created.kind.stores_members() {
+            group.admit(&self.members, self.created.at);
+        } else {
+            let admins: Vec<AccountId> = self.members.into_iter().map(|admin| admin.account).collect();
+            group.change_live_admins(&admins, &[]);
+        }
         group.facts.active |= self.active;
+        group.facts.next_msg_seq += self.messages;
+        self.restrictions.into_iter().for_each(|(account, r)| group.learn_restriction(account, r));
+        group.change_attributes(&self.attributes, &[]);
+        group.change_counters(&self.counters, &[]);
         group.check();
         group
     }
@@ -166,6 +217,63 @@ pub(crate) fn destroy(operator: Operator) -> Destroy {
     Destroy { operator }
 }
 
+pub(crate) fn import(group: Create, created: Option<Stamp>) -> Import {
+    Import { group, created }
+}
+
+pub(crate) fn import_members(members: Vec<ImportMember>) -> ImportMembers {
+    ImportMembers { operator: app_admin(), members }
+}
+
+/// An ordinary member that joins now and has read everything.
+pub(crate) fn import_member(name: &str) -> ImportMember {
+    ImportMember { account: account(name), role: Role::Member, joined: None, unread: None }
+}
+
+pub(crate) fn change_member(name: &str) -> ChangeMember {
+    ChangeMember {
+        operator: app_admin(),
+        account: account(name),
+        role: None,
+        msg_flag: None,
+        name_card: None,
+        mute_for_secs: None,
+        custom: Vec::new(),
+    }
+}
+
+pub(crate) fn mute(names: &[&str], for_secs: u32) -> Mute {
+    Mute { operator: app_admin(), accounts: accounts(names), for_secs }
+}
+
+pub(crate) fn transfer(to: &str) -> Transfer {
+    Transfer { operator: app_admin(), to: account(to) }
+}
+
+pub(crate) fn change_attributes(change: AttributeChange) -> ChangeAttributes {
+    ChangeAttributes { operator: app_admin(), change }
+}
+
+pub(crate) fn change_counters(change: CounterChange) -> ChangeCounters {
+    ChangeCounters { operator: app_admin(), change }
+}
+
+pub(crate) fn ban(names: &[&str], for_secs: u32) -> Ban {
+    Ban { operator: app_admin(), accounts: accounts(names), for_secs, description: "spam".into() }
+}
+
+pub(crate) fn unban(names: &[&str]) -> Unban {
+    Unban { operator: app_admin(), accounts: accounts(names) }
+}
+
+pub(crate) fn appoint(names: &[&str]) -> ChangeLiveAdmins {
+    ChangeLiveAdmins { operator: app_admin(), accounts: accounts(names), appoint: true }
+}
+
+pub(crate) fn dismiss(names: &[&str]) -> ChangeLiveAdmins {
+    ChangeLiveAdmins { appoint: false, ..appoint(names) }
+}
+
 macro_rules! into_command {
     ($($intention:ident),*) => {
         $(impl From<$intention> for Command {
@@ -175,7 +283,29 @@ macro_rules! into_command {
         })*
     };
 }
-into_command!(Create, Add, Remove, ChangeProfile, Destroy);
+into_command!(
+    Create,
+    Import,
+    Add,
+    ImportMembers,
+    Remove,
+    ChangeProfile,
+    ChangeMember,
+    Mute,
+    Transfer,
+    ChangeAttributes,
+    ChangeCounters,
+    Ban,
+    Unban,
+    ChangeLiveAdmins,
+    Destroy
+);
+
+/// A declared custom key that everybody may read, and of oneself with the rank to write it only.
+pub(crate) fn custom_rule(key: &str, write: Rank, kinds: &[Kind]) -> CustomRule {
+    let (key, kinds) = (key.to_owned(), kinds.to_vec());
+    CustomRule { key, kinds, read: Rank::NotMember, write, own_read: true, own_write: false }
+}
 
 /// The event of accounts becoming members now.
 pub(crate) fn added(members: &[(&str, Role)]) -> Event {
@@ -201,7 +331,14 @@ pub(crate) fn bad(field: &'static str, what: &'static str) -> Refusal {
 }
 
 pub(crate) fn given(group: impl Into<Option<Group>>) -> Given {
-    Given { group: group.into(), limits: Limits::default(), full_accounts: Vec::new(), daily_quota_spent: false }
+    Given {
+        group: group.into(),
+        limits: Limits::default(),
+        full_accounts: Vec::new(),
+        unknown_accounts: Vec::new(),
+        daily_quota_spent: false,
+        app_full: None,
+    }
 }
 
 pub(crate) const NO_GROUP: Option<Group> = None;
@@ -212,7 +349,9 @@ pub(crate) struct Given {
     group: Option<Group>,
     limits: Limits,
     full_accounts: Vec<AccountId>,
+    unknown_accounts: Vec<AccountId>,
     daily_quota_spent: bool,
+    app_full: Option<AppLimit>,
 }
 
 impl Given {
@@ -224,6 +363,17 @@ impl Given {
     /// Those are in as many groups as they may.
     pub(crate) fn full(mut self, names: &[&str]) -> Self {
         self.full_accounts = accounts(names);
+        self
+    }
+
+    /// Those do not exist.
+    pub(crate) fn unknown(mut self, names: &[&str]) -> Self {
+        self.unknown_accounts = accounts(names);
+        self
+    }
+
+    pub(crate) fn app_full(mut self, limit: AppLimit) -> Self {
+        self.app_full = Some(limit);
         self
     }
 
@@ -240,13 +390,18 @@ impl Given {
                 if !group.knows(account) {
                     group.learn(account.clone(), None);
                 }
+                if command.needs().restrictions && !group.knows_restriction(account) {
+                    group.learn_restriction(account.clone(), Restriction::default());
+                }
             }
         }
         let context = Context {
             limits: &self.limits,
             at: NOW,
             full_accounts: &self.full_accounts,
+            unknown_accounts: &self.unknown_accounts,
             daily_quota_spent: self.daily_quota_spent,
+            app_full: self.app_full,
         };
         let result = decide(self.group.as_ref(), &command, &context);
         let mut after = self.group;

@@ -8,9 +8,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::codes::{
-    apply_join_byte, apply_join_of, invite_join_byte, invite_join_of, kind_byte, kind_of, role_byte, role_of,
+    apply_join_byte, apply_join_of, invite_join_byte, invite_join_of, kind_byte, kind_of, msg_flag_byte, msg_flag_of,
+    role_byte, role_of,
 };
-use crate::group::{AddedMember, Created, CustomField, Event, Notice, ProfileChange, Report, Tip};
+use super::requests::RequestForm;
+use crate::group::{
+    AddedMember, Created, CustomField, Event, ImportedMember, MemberChange, Notice, ProfileChange, Report, Tip,
+};
 use crate::id::AccountId;
 use crate::store::{AccountText, FeedRow, GroupText, JoinedRow, Version};
 use crate::time::Stamp;
@@ -42,6 +46,18 @@ pub enum Item {
     DisbandStep {
         gno: u64,
     },
+    /// Gives a request its id unless it has one already.
+    Mint {
+        app: u32,
+        request: RequestForm,
+        at: u64,
+    },
+    /// Drops the oldest records of requests before a bucket.
+    DropRequests {
+        before: u32,
+    },
+    /// Accounts of this shard that are imported or forgotten.
+    Accounts(AccountsEntry),
 }
 
 /// [`Item`] before it is encoded, where its parts are shared; the bytes are the same.
@@ -85,6 +101,31 @@ pub struct GroupEntry {
     pub notices: Vec<NoticeForm>,
     /// The day whose quota a creation or a disband counts in, if the app counts.
     pub quota_day: Option<i32>,
+    /// What a repetition of the request is answered.
+    #[serde(default)]
+    pub request: Option<RequestForm>,
+}
+
+/// Changes of accounts of one app, in the order of the request.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccountsEntry {
+    pub app: u32,
+    pub at: u64,
+    pub changes: Vec<IdentityChange>,
+}
+
+/// What becomes of one account's identity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum IdentityChange {
+    /// A text of `None` is left as it is.
+    Imported {
+        account: AccountText,
+        nick: Option<String>,
+        face_url: Option<String>,
+    },
+    Deleted {
+        account: AccountText,
+    },
 }
 
 /// Outbox rows of one source, in order.
@@ -123,6 +164,14 @@ pub enum Effect {
         account: AccountText,
         report: FeedRow,
     },
+    /// What a joined list says of the group has changed; nothing, where the group is not in the list any more.
+    JoinedChanged {
+        app: u32,
+        account: AccountText,
+        slot: u16,
+        gno: u64,
+        row: JoinedRow,
+    },
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -143,6 +192,9 @@ pub enum EventForm {
         enable_permission: bool,
         default_permission: u64,
         at: u64,
+        /// `None` in entries of before it was said: as its kind begins.
+        #[serde(default)]
+        active: Option<bool>,
     },
     MembersAdded {
         members: Vec<(AccountText, u8, Vec<CustomField>)>,
@@ -159,6 +211,54 @@ pub enum EventForm {
     Destroyed {
         at: u64,
     },
+    /// Account, role, joining moment, last sequence read.
+    MembersImported {
+        members: Vec<(AccountText, u8, u64, u64)>,
+    },
+    MemberChanged {
+        account: AccountText,
+        changes: Vec<MemberChangeForm>,
+    },
+    OwnerChanged {
+        from: Option<AccountText>,
+        to: AccountText,
+        at: u64,
+    },
+    Muted {
+        accounts: Vec<AccountText>,
+        until_secs: u64,
+        at: u64,
+    },
+    AttributesChanged {
+        set: Vec<(String, String)>,
+        removed: Vec<String>,
+    },
+    CountersChanged {
+        set: Vec<(String, i64)>,
+        removed: Vec<String>,
+    },
+    Banned {
+        accounts: Vec<AccountText>,
+        until_secs: u64,
+        description: String,
+        at: u64,
+    },
+    Unbanned {
+        accounts: Vec<AccountText>,
+    },
+    LiveAdminsChanged {
+        appointed: Vec<AccountText>,
+        dismissed: Vec<AccountText>,
+        at: u64,
+    },
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub enum MemberChangeForm {
+    Role(u8),
+    MsgFlag(u8),
+    NameCard(String),
+    Custom(String, String),
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -186,6 +286,16 @@ pub enum NoticeForm {
     ReportKicked { to: Vec<AccountText>, operator: AccountText, reason: String },
     ReportCreated { to: Vec<AccountText>, operator: AccountText },
     ReportInvited { to: Vec<AccountText>, operator: AccountText },
+    AdminsAppointed { operator: AccountText, accounts: Vec<AccountText> },
+    AdminsDismissed { operator: AccountText, accounts: Vec<AccountText> },
+    OwnerChanged { operator: AccountText, owner: AccountText },
+    MembersMuted { operator: AccountText, accounts: Vec<AccountText>, for_secs: u32 },
+    ReportAdminGranted { to: Vec<AccountText>, operator: AccountText },
+    ReportAdminRevoked { to: Vec<AccountText>, operator: AccountText },
+    ReportMuted { to: Vec<AccountText>, operator: AccountText, until_secs: u64 },
+    ReportMsgFlag { to: Vec<AccountText>, operator: AccountText, flag: u8 },
+    ReportBanned { to: Vec<AccountText>, operator: AccountText, until_secs: u64, description: String },
+    ReportUnbanned { to: Vec<AccountText>, operator: AccountText },
 }
 
 /// Why bytes of the log are not a proposal; the replica stops.
@@ -291,6 +401,28 @@ impl From<ChangeForm> for ProfileChange {
     }
 }
 
+impl From<&MemberChange> for MemberChangeForm {
+    fn from(change: &MemberChange) -> Self {
+        match change {
+            MemberChange::Role(role) => MemberChangeForm::Role(role_byte(*role)),
+            MemberChange::MsgFlag(flag) => MemberChangeForm::MsgFlag(msg_flag_byte(*flag)),
+            MemberChange::NameCard(text) => MemberChangeForm::NameCard(text.clone()),
+            MemberChange::Custom((key, value)) => MemberChangeForm::Custom(key.clone(), value.clone()),
+        }
+    }
+}
+
+impl From<MemberChangeForm> for MemberChange {
+    fn from(form: MemberChangeForm) -> Self {
+        match form {
+            MemberChangeForm::Role(role) => MemberChange::Role(role_of(role)),
+            MemberChangeForm::MsgFlag(flag) => MemberChange::MsgFlag(msg_flag_of(flag)),
+            MemberChangeForm::NameCard(text) => MemberChange::NameCard(text),
+            MemberChangeForm::Custom(key, value) => MemberChange::Custom((key, value)),
+        }
+    }
+}
+
 impl From<&Event> for EventForm {
     fn from(event: &Event) -> Self {
         match event {
@@ -310,6 +442,7 @@ impl From<&Event> for EventForm {
                 enable_permission: c.enable_permission,
                 default_permission: c.default_permission,
                 at: c.at.0,
+                active: Some(c.active),
             },
             Event::MembersAdded { members, at } => EventForm::MembersAdded {
                 members: members
@@ -323,6 +456,38 @@ impl From<&Event> for EventForm {
                 EventForm::ProfileChanged { changes: changes.iter().map(ChangeForm::from).collect(), at: at.0 }
             }
             Event::Destroyed { at } => EventForm::Destroyed { at: at.0 },
+            Event::MembersImported { members } => EventForm::MembersImported {
+                members: members
+                    .iter()
+                    .map(|m| (AccountText(m.account.clone()), role_byte(m.role), m.joined.0, m.msg_seq))
+                    .collect(),
+            },
+            Event::MemberChanged { account, changes } => EventForm::MemberChanged {
+                account: AccountText(account.clone()),
+                changes: changes.iter().map(MemberChangeForm::from).collect(),
+            },
+            Event::OwnerChanged { from, to, at } => {
+                EventForm::OwnerChanged { from: from.clone().map(AccountText), to: AccountText(to.clone()), at: at.0 }
+            }
+            Event::Muted { accounts, until_secs, at } => {
+                EventForm::Muted { accounts: texts(accounts), until_secs: *until_secs, at: at.0 }
+            }
+            Event::AttributesChanged { set, removed } => {
+                EventForm::AttributesChanged { set: set.clone(), removed: removed.clone() }
+            }
+            Event::CountersChanged { set, removed } => {
+                EventForm::CountersChanged { set: set.clone(), removed: removed.clone() }
+            }
+            Event::Banned { accounts, until_secs, description, at } => EventForm::Banned {
+                accounts: texts(accounts),
+                until_secs: *until_secs,
+                description: description.clone(),
+                at: at.0,
+            },
+            Event::Unbanned { accounts } => EventForm::Unbanned { accounts: texts(accounts) },
+            Event::LiveAdminsChanged { appointed, dismissed, at } => {
+                EventForm::LiveAdminsChanged { appointed: texts(appointed), dismissed: texts(dismissed), at: at.0 }
+            }
         }
     }
 }
@@ -346,6 +511,7 @@ impl From<EventForm> for Event {
                 enable_permission,
                 default_permission,
                 at,
+                active,
             } => Event::Created(Created {
                 kind: kind_of(kind),
                 owner: owner.map(|o| o.0),
@@ -361,6 +527,7 @@ impl From<EventForm> for Event {
                 support_topic,
                 enable_permission,
                 default_permission,
+                active: active.unwrap_or(!kind_of(kind).starts_inactive()),
                 at: Stamp(at),
             }),
             EventForm::MembersAdded { members, at } => Event::MembersAdded {
@@ -377,6 +544,38 @@ impl From<EventForm> for Event {
                 Event::ProfileChanged { changes: changes.into_iter().map(ProfileChange::from).collect(), at: Stamp(at) }
             }
             EventForm::Destroyed { at } => Event::Destroyed { at: Stamp(at) },
+            EventForm::MembersImported { members } => Event::MembersImported {
+                members: members
+                    .into_iter()
+                    .map(|(account, role, joined, msg_seq)| ImportedMember {
+                        account: account.0,
+                        role: role_of(role),
+                        joined: Stamp(joined),
+                        msg_seq,
+                    })
+                    .collect(),
+            },
+            EventForm::MemberChanged { account, changes } => Event::MemberChanged {
+                account: account.0,
+                changes: changes.into_iter().map(MemberChange::from).collect(),
+            },
+            EventForm::OwnerChanged { from, to, at } => {
+                Event::OwnerChanged { from: from.map(|from| from.0), to: to.0, at: Stamp(at) }
+            }
+            EventForm::Muted { accounts: muted, until_secs, at } => {
+                Event::Muted { accounts: accounts(muted), until_secs, at: Stamp(at) }
+            }
+            EventForm::AttributesChanged { set, removed } => Event::AttributesChanged { set, removed },
+            EventForm::CountersChanged { set, removed } => Event::CountersChanged { set, removed },
+            EventForm::Banned { accounts: banned, until_secs, description, at } => {
+                Event::Banned { accounts: accounts(banned), until_secs, description, at: Stamp(at) }
+            }
+            EventForm::Unbanned { accounts: unbanned } => Event::Unbanned { accounts: accounts(unbanned) },
+            EventForm::LiveAdminsChanged { appointed, dismissed, at } => Event::LiveAdminsChanged {
+                appointed: accounts(appointed),
+                dismissed: accounts(dismissed),
+                at: Stamp(at),
+            },
         }
     }
 }
@@ -399,6 +598,18 @@ impl From<&Notice> for NoticeForm {
                     Tip::ProfileChanged { changes } => {
                         NoticeForm::Changed { operator, changes: changes.iter().map(ChangeForm::from).collect() }
                     }
+                    Tip::AdminsAppointed { accounts } => {
+                        NoticeForm::AdminsAppointed { operator, accounts: texts(accounts) }
+                    }
+                    Tip::AdminsDismissed { accounts } => {
+                        NoticeForm::AdminsDismissed { operator, accounts: texts(accounts) }
+                    }
+                    Tip::OwnerChanged { owner } => {
+                        NoticeForm::OwnerChanged { operator, owner: AccountText(owner.clone()) }
+                    }
+                    Tip::MembersMuted { accounts, for_secs } => {
+                        NoticeForm::MembersMuted { operator, accounts: texts(accounts), for_secs: *for_secs }
+                    }
                 }
             }
             Notice::Report { to, operator, report } => {
@@ -407,6 +618,19 @@ impl From<&Notice> for NoticeForm {
                     Report::Kicked { reason } => NoticeForm::ReportKicked { to, operator, reason: reason.clone() },
                     Report::GroupCreated => NoticeForm::ReportCreated { to, operator },
                     Report::Invited => NoticeForm::ReportInvited { to, operator },
+                    Report::AdminGranted => NoticeForm::ReportAdminGranted { to, operator },
+                    Report::AdminRevoked => NoticeForm::ReportAdminRevoked { to, operator },
+                    Report::Muted { until_secs } => NoticeForm::ReportMuted { to, operator, until_secs: *until_secs },
+                    Report::MsgFlagChanged { flag } => {
+                        NoticeForm::ReportMsgFlag { to, operator, flag: msg_flag_byte(*flag) }
+                    }
+                    Report::Banned { until_secs, description } => NoticeForm::ReportBanned {
+                        to,
+                        operator,
+                        until_secs: *until_secs,
+                        description: description.clone(),
+                    },
+                    Report::Unbanned => NoticeForm::ReportUnbanned { to, operator },
                 }
             }
         }
@@ -431,6 +655,26 @@ impl From<NoticeForm> for Notice {
             NoticeForm::ReportKicked { to, operator, reason } => report(to, operator, Report::Kicked { reason }),
             NoticeForm::ReportCreated { to, operator } => report(to, operator, Report::GroupCreated),
             NoticeForm::ReportInvited { to, operator } => report(to, operator, Report::Invited),
+            NoticeForm::AdminsAppointed { operator, accounts: named } => {
+                tip(operator, Tip::AdminsAppointed { accounts: accounts(named) })
+            }
+            NoticeForm::AdminsDismissed { operator, accounts: named } => {
+                tip(operator, Tip::AdminsDismissed { accounts: accounts(named) })
+            }
+            NoticeForm::OwnerChanged { operator, owner } => tip(operator, Tip::OwnerChanged { owner: owner.0 }),
+            NoticeForm::MembersMuted { operator, accounts: named, for_secs } => {
+                tip(operator, Tip::MembersMuted { accounts: accounts(named), for_secs })
+            }
+            NoticeForm::ReportAdminGranted { to, operator } => report(to, operator, Report::AdminGranted),
+            NoticeForm::ReportAdminRevoked { to, operator } => report(to, operator, Report::AdminRevoked),
+            NoticeForm::ReportMuted { to, operator, until_secs } => report(to, operator, Report::Muted { until_secs }),
+            NoticeForm::ReportMsgFlag { to, operator, flag } => {
+                report(to, operator, Report::MsgFlagChanged { flag: msg_flag_of(flag) })
+            }
+            NoticeForm::ReportBanned { to, operator, until_secs, description } => {
+                report(to, operator, Report::Banned { until_secs, description })
+            }
+            NoticeForm::ReportUnbanned { to, operator } => report(to, operator, Report::Unbanned),
         }
     }
 }

@@ -1,12 +1,19 @@
 //! Single rows of a shard, for those who decide: from memory where an arbiter asks, from the disk where it may wait.
 
-use muster_cluster::{DiskError, Lookup, Rows, ShardId, Slot, shard_of_slot};
+use std::collections::BTreeMap;
 
-use super::codes::{Head, member_of};
-use crate::group::{Member, Profile};
+use muster_cluster::{DiskError, Lookup, Rows, ShardId, Slot, shard_of_slot};
+use serde::de::DeserializeOwned;
+
+use super::codes::{Head, card_of, kind_byte, member_of};
+use super::requests::bucket_of;
+use crate::group::{Card, Kind, Member, Profile, Restriction};
 use crate::id::{AccountId, AppId, Gno, GroupId};
-use crate::store::keys::{self, slot_of_group, slot_of_quota};
-use crate::store::{AccountHeader, GroupHeader, Keys, MemberKey, ProfileRow, decode};
+use crate::store::keys::{self, RequestName, slot_of_app, slot_of_group, slot_of_quota};
+use crate::store::{
+    AccountHeader, BanRow, GroupHeader, Key, Keys, MemberKey, MemberRow, ProfileRow, RequestAnswer, RequestRow, decode,
+};
+use crate::time::Stamp;
 
 /// The slot of a group.
 pub fn slot_of(app: AppId, group: &GroupId) -> Slot {
@@ -26,6 +33,11 @@ pub fn shard_of_account(app: AppId, account: &AccountId, shards: u16) -> ShardId
 /// The shard that holds an app's quota of one day, among so many.
 pub fn shard_of_quota(app: AppId, day: i32, shards: u16) -> ShardId {
     shard_of_slot(slot_of_quota(app, day), shards)
+}
+
+/// The shard that holds places in the limits of an app as a whole, among so many.
+pub fn shard_of_app(app: AppId, shards: u16) -> ShardId {
+    shard_of_slot(slot_of_app(app), shards)
 }
 
 /// Looks single rows up. What ends in `_now` answers from memory or says that only the disk can tell.
@@ -78,6 +90,101 @@ impl Lookups {
         Ok(self.rows.read(&key, decode::<MemberKey>)?.map(|row| member_of(&row)))
     }
 
+    /// What a member of a group of that kind looks like, by its place in join order.
+    pub fn card_now(&self, slot: Slot, gno: Gno, join_seq: u64, kind: Kind) -> Result<Lookup<Card>, DiskError> {
+        let key = self.keys.member(slot, gno, join_seq);
+        Ok(map(self.rows.read_cached(&key, decode::<MemberRow>)?, |row| card_of(row, kind)))
+    }
+
+    pub fn card(&self, slot: Slot, gno: Gno, join_seq: u64, kind: Kind) -> Result<Option<Card>, DiskError> {
+        let key = self.keys.member(slot, gno, join_seq);
+        Ok(self.rows.read(&key, decode::<MemberRow>)?.map(|row| card_of(row, kind)))
+    }
+
+    /// Unix seconds until which an account is muted, member or not; may be over. `Absent`: it has no row.
+    pub fn muted_until_now(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Lookup<u64>, DiskError> {
+        self.rows.read_cached(&self.keys.mute(slot, gno, account), decode::<u64>)
+    }
+
+    /// The same; 0: it has no row.
+    pub fn muted_until(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<u64, DiskError> {
+        Ok(self.rows.read(&self.keys.mute(slot, gno, account), decode::<u64>)?.unwrap_or(0))
+    }
+
+    /// Unix seconds until which an account is banned; may be over. `Absent`: it has no row.
+    pub fn banned_until_now(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Lookup<u64>, DiskError> {
+        self.rows.read_cached(&self.keys.ban(slot, gno, account), |bytes| decode::<BanRow>(bytes).until)
+    }
+
+    /// The same; 0: it has no row.
+    pub fn banned_until(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<u64, DiskError> {
+        let key = self.keys.ban(slot, gno, account);
+        Ok(self.rows.read(&key, |bytes| decode::<BanRow>(bytes).until)?.unwrap_or(0))
+    }
+
+    /// What an account may not do; never `Absent`.
+    pub fn restriction_now(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Lookup<Restriction>, DiskError> {
+        let until = |lookup| match lookup {
+            Lookup::Found(until) => Some(until),
+            Lookup::Absent => Some(0),
+            Lookup::Cold => None,
+        };
+        let muted = until(self.muted_until_now(slot, gno, account)?);
+        let banned = until(self.banned_until_now(slot, gno, account)?);
+        Ok(match muted.zip(banned) {
+            Some((muted_until, banned_until)) => Lookup::Found(Restriction { muted_until, banned_until }),
+            None => Lookup::Cold,
+        })
+    }
+
+    pub fn restriction(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Restriction, DiskError> {
+        Ok(Restriction {
+            muted_until: self.muted_until(slot, gno, account)?,
+            banned_until: self.banned_until(slot, gno, account)?,
+        })
+    }
+
+    /// All attributes of a group. There is no form that ends in `_now`: a scan cannot say what it would read.
+    pub fn attributes(&self, slot: Slot, gno: Gno) -> Result<BTreeMap<String, String>, DiskError> {
+        self.named(self.keys.attributes(slot, gno))
+    }
+
+    /// All counters of a group.
+    pub fn counters(&self, slot: Slot, gno: Gno) -> Result<BTreeMap<String, i64>, DiskError> {
+        self.named(self.keys.counters(slot, gno))
+    }
+
+    /// Newest applied values, as single rows give them: a view may be older than the header that was read before.
+    fn named<V: DeserializeOwned>(&self, (from, to): (Vec<u8>, Vec<u8>)) -> Result<BTreeMap<String, V>, DiskError> {
+        let rows = self.rows.scan_newest(&from, &to, usize::MAX)?;
+        let named = rows.into_iter().filter_map(|(key, value)| match Key::parse(&key)? {
+            Key::Attribute { name, .. } | Key::Counter { name, .. } => Some((name, decode(&value))),
+            _ => None,
+        });
+        Ok(named.collect())
+    }
+
+    /// Groups of an app in this shard, which must be `shard`; `None`: of all kinds. Never `Absent`.
+    pub fn groups_now(&self, shard: ShardId, app: AppId, kind: Option<Kind>) -> Result<Lookup<u64>, DiskError> {
+        let mut sum = 0;
+        for kind in Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k)) {
+            match self.rows.read_cached(&self.keys.census(shard, app, kind_byte(kind)), decode::<u64>)? {
+                Lookup::Found(count) => sum += count,
+                Lookup::Absent => {}
+                Lookup::Cold => return Ok(Lookup::Cold),
+            }
+        }
+        Ok(Lookup::Found(sum))
+    }
+
+    pub fn groups(&self, shard: ShardId, app: AppId, kind: Option<Kind>) -> Result<u64, DiskError> {
+        let mut sum = 0;
+        for kind in Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k)) {
+            sum += self.rows.read(&self.keys.census(shard, app, kind_byte(kind)), decode::<u64>)?.unwrap_or(0);
+        }
+        Ok(sum)
+    }
+
     /// Joined groups of an account; `Absent`: none yet.
     pub fn joined_count_now(&self, app: AppId, account: &AccountId) -> Result<Lookup<u64>, DiskError> {
         let key = self.keys.account(app, account);
@@ -87,6 +194,42 @@ impl Lookups {
     pub fn joined_count(&self, app: AppId, account: &AccountId) -> Result<u64, DiskError> {
         let key = self.keys.account(app, account);
         Ok(self.rows.read(&key, decode::<AccountHeader>)?.unwrap_or_default().joined_count)
+    }
+
+    /// What became of a request by now; `group` is `None` for a minted id.
+    pub fn request_now(
+        &self,
+        shard: ShardId,
+        name: RequestName<'_>,
+        at: Stamp,
+    ) -> Result<Lookup<RequestAnswer>, DiskError> {
+        let now = bucket_of(at);
+        let mut is_cold = false;
+        for bucket in [now, now.saturating_sub(1)] {
+            let key = self.keys.request(shard, bucket, name);
+            match self.rows.read_cached(&key, decode::<RequestRow>)? {
+                Lookup::Found(row) => return Ok(Lookup::Found(row.answer)),
+                Lookup::Absent => {}
+                Lookup::Cold => is_cold = true,
+            }
+        }
+        Ok(if is_cold { Lookup::Cold } else { Lookup::Absent })
+    }
+
+    pub fn request(
+        &self,
+        shard: ShardId,
+        name: RequestName<'_>,
+        at: Stamp,
+    ) -> Result<Option<RequestAnswer>, DiskError> {
+        let now = bucket_of(at);
+        for bucket in [now, now.saturating_sub(1)] {
+            let key = self.keys.request(shard, bucket, name);
+            if let Some(row) = self.rows.read(&key, decode::<RequestRow>)? {
+                return Ok(Some(row.answer));
+            }
+        }
+        Ok(None)
     }
 
     /// Groups made that day less groups disbanded.

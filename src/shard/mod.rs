@@ -3,11 +3,13 @@
 mod codes;
 mod doctor;
 mod entry;
+pub mod identities;
 mod lookup;
 mod machine;
 mod proposer;
 pub mod reads;
 mod recover;
+mod requests;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -16,15 +18,20 @@ mod view;
 pub use codes::Head;
 pub use doctor::{DIFFERENCES_LISTED_MAX, Doctor, Findings};
 pub use entry::ItemRef;
-pub use entry::{DecodeError, Delivery, Effect, EventForm, GroupEntry, Item, NoticeForm, Proposal};
-pub use lookup::{Lookups, shard_of_account, shard_of_quota, slot_of, slot_of_account};
+pub use entry::{
+    AccountsEntry, DecodeError, Delivery, Effect, EventForm, GroupEntry, IdentityChange, Item, NoticeForm, Proposal,
+};
+pub use lookup::{Lookups, shard_of_account, shard_of_app, shard_of_quota, slot_of, slot_of_account};
 pub use machine::{Applied, AppliedProposal, DISBAND_CHUNK, Job, Machine, OutboxRow, Outcome};
 pub use proposer::{InFlight, PROPOSAL_BYTES_MAX, PROPOSAL_ITEMS_MAX, Proposer};
 pub use recover::{Recovery, recover};
+pub use requests::{ClientRequest, RequestForm, answer_form, answer_of, bucket_of, minted_of};
 pub use rows::Count;
 pub use view::{
-    GroupView, JoinedGroup, JoinedList, JoinedQuery, MemberPage, MemberQuery, MemberView, MsgFlag, PageStart,
+    AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,
+    LiveAdmins, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart,
 };
 
 // Parts of entries and messages that happen to be rows too.
-pub use crate::store::{OutboxHead, Version};
+pub use crate::store::keys::RequestName;
+pub use crate::store::{OutboxHead, RequestAnswer, Version};

@@ -1,6 +1,6 @@
 //! What reads answer: plain values of the committed state, rendered by the HTTP workers.
 
-use crate::group::{CustomField, Facts, Kind, Role};
+use crate::group::{CustomField, Facts, Kind, MsgFlag, Role};
 use crate::id::{AccountId, GroupId};
 use crate::time::Stamp;
 
@@ -32,25 +32,6 @@ pub struct MemberView {
     /// Unix seconds; 0 not muted, 4294967295 for ever; compare with now when shown.
     pub mute_until: u64,
     pub custom: Vec<CustomField>,
-}
-
-/// What a member wants of messages. Source: docs/spec/rest-api.md 3.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MsgFlag {
-    AcceptAndNotify,
-    AcceptNotNotify,
-    Discard,
-    AcceptNotNotifyExceptAt,
-}
-
-impl MsgFlag {
-    /// Source: docs/spec/group-types.md 3.
-    pub fn default_of(kind: Kind) -> Self {
-        match kind {
-            Kind::Work | Kind::Public | Kind::Community => MsgFlag::AcceptAndNotify,
-            Kind::Meeting | Kind::AvChatRoom => MsgFlag::AcceptNotNotify,
-        }
-    }
 }
 
 /// Which members of a group, and where in their order.
@@ -112,4 +93,74 @@ pub struct JoinedGroup {
     pub id: GroupId,
     pub group: Option<GroupView>,
     pub own: Option<MemberView>,
+}
+
+/// Members by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedMembers {
+    pub kind: Kind,
+    /// One per account asked for, in that order; `None`: no member.
+    pub members: Vec<Option<MemberView>>,
+}
+
+/// Who may not speak.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MutedList {
+    pub kind: Kind,
+    /// Account and end of the silence (Unix seconds), by account; those whose silence is over are left out.
+    pub muted: Vec<(AccountId, u64)>,
+}
+
+/// Keys with their values, by key: attributes or counters of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyValues<V> {
+    pub kind: Kind,
+    pub values: Vec<(String, V)>,
+}
+
+/// Which bans of a live room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BanQuery {
+    /// Bans in force that are passed over.
+    pub offset: u64,
+    pub limit: usize,
+    /// Unix seconds: bans that are over by then are left out.
+    pub now_secs: u64,
+}
+
+/// A page of bans, by account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BanPage {
+    pub kind: Kind,
+    /// Account and end of the ban (Unix seconds).
+    pub banned: Vec<(AccountId, u64)>,
+    /// There are more after these.
+    pub has_more: bool,
+}
+
+/// The admins of a live room.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveAdmins {
+    pub kind: Kind,
+    /// In the order of their appointment.
+    pub admins: Vec<AccountId>,
+}
+
+/// Which groups of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllGroupsQuery {
+    pub kind: Option<Kind>,
+    /// 0: from the start; else a value of [`AllGroupsPage::next`].
+    pub next: u64,
+    pub limit: usize,
+}
+
+/// A page of an app's groups, by slot, then kind, then age.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AllGroupsPage {
+    /// All groups of that kind, whatever the page.
+    pub total: u64,
+    pub ids: Vec<GroupId>,
+    /// 0: this was the last page. Below 2^53.
+    pub next: u64,
 }

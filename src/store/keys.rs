@@ -13,27 +13,39 @@
 //! | `0x11` group | gno u64, `3`, account | [`MemberKey`] | 10 B; what a command looks up |
 //! | `0x11` group | gno u64, `4`, role u8, join sequence u64 | account | owner and admins only |
 //! | `0x11` group | gno u64, `5`, sequence u64 | [`GroupLogRow`] | tips, gapless |
+//! | `0x11` group | gno u64, `6`, account | u64 | Unix seconds until which the account is muted, a member or not |
+//! | `0x11` group | gno u64, `7`, attribute | text | at most 4 kB |
+//! | `0x11` group | gno u64, `8`, counter | i64 | |
+//! | `0x11` group | gno u64, `9`, account | [`BanRow`] | live rooms only |
 //! | `0x12` index | app u32, kind u8, gno u64 | group id | all groups of an app |
 //! | `0x20` account | app u32, account | [`AccountHeader`] | 10 B |
 //! | `0x21` joined | app u32, account, `0`, slot u16, gno u64 | [`JoinedRow`] | 40 B |
 //! | `0x22` feed | app u32, account, `0`, sequence u64 | [`FeedRow`] | reports, gapless |
 //! | `0x23` quota | app u32, day i32 | i64 | net new groups of that day |
+//! | `0x24` identity | app u32, account | [`IdentityRow`] | 15 B and texts; an account that was imported |
 //! | `0x30` shard | | [`ShardRow`] | next gno, last stamp |
 //! | `0x31` outbox | target u16, sequence u64 | effects | until the target has applied them |
 //! | `0x32` outbox head | target u16 | [`OutboxHead`] | |
 //! | `0x33` inbox cursor | source u16 | u64 | last sequence applied |
 //! | `0x34` job | gno u64 | [`JobRow`] | a disbanded group whose members are still being told |
+//! | `0x35` request | bucket u32, app u32, caller, `0`, command, `0`, group id or nothing, `0`, id | [`RequestRow`] | 30 B; what a repeated request is answered |
+//! | `0x36` census | app u32, kind u8 | u64 | groups of that kind in this shard |
 //!
+//! Keys of attributes and counters are free text: they end their row's key, so nothing has to end them.
+//!
+//! [`BanRow`]: super::BanRow
 //! [`GroupHeader`]: super::GroupHeader
 //! [`ProfileRow`]: super::ProfileRow
 //! [`MemberRow`]: super::MemberRow
 //! [`MemberKey`]: super::MemberKey
 //! [`GroupLogRow`]: super::GroupLogRow
 //! [`AccountHeader`]: super::AccountHeader
+//! [`IdentityRow`]: super::IdentityRow
 //! [`JoinedRow`]: super::JoinedRow
 //! [`FeedRow`]: super::FeedRow
 //! [`ShardRow`]: super::ShardRow
 //! [`OutboxHead`]: super::OutboxHead
+//! [`RequestRow`]: super::RequestRow
 //! [`JobRow`]: super::JobRow
 
 use muster_cluster::{SLOTS, ShardId, Slot, slot_of};
@@ -44,6 +56,7 @@ use crate::id::{AccountId, AppId, Gno, GroupId};
 const SLOT_KIND_GROUP: u8 = 1;
 const SLOT_KIND_ACCOUNT: u8 = 2;
 const SLOT_KIND_QUOTA: u8 = 3;
+const SLOT_KIND_APP: u8 = 4;
 
 const HEADER: u8 = 0x10;
 const GROUP: u8 = 0x11;
@@ -52,11 +65,14 @@ const ACCOUNT: u8 = 0x20;
 const JOINED: u8 = 0x21;
 const FEED: u8 = 0x22;
 const QUOTA: u8 = 0x23;
+const IDENTITY: u8 = 0x24;
 const SHARD: u8 = 0x30;
 const OUTBOX: u8 = 0x31;
 const OUTBOX_HEAD: u8 = 0x32;
 const INBOX_CURSOR: u8 = 0x33;
 const JOB: u8 = 0x34;
+const REQUEST: u8 = 0x35;
+const CENSUS: u8 = 0x36;
 
 pub(super) const SUB_PROFILE: u8 = 0;
 pub(super) const SUB_MEMBER: u8 = 1;
@@ -64,6 +80,10 @@ pub(super) const SUB_PLACE: u8 = 2;
 pub(super) const SUB_KEY: u8 = 3;
 pub(super) const SUB_ROLE: u8 = 4;
 pub(super) const SUB_LOG: u8 = 5;
+pub(super) const SUB_MUTE: u8 = 6;
+pub(super) const SUB_ATTRIBUTE: u8 = 7;
+pub(super) const SUB_COUNTER: u8 = 8;
+pub(super) const SUB_BAN: u8 = 9;
 
 /// Bytes before the kind byte.
 const PREFIX_LEN: usize = 6;
@@ -84,6 +104,11 @@ pub fn slot_of_account(app: AppId, account: &AccountId) -> Slot {
 /// The home of an app's quota of one day.
 pub fn slot_of_quota(app: AppId, day: i32) -> Slot {
     slot_of(SLOT_KIND_QUOTA, app.0, &day.to_be_bytes())
+}
+
+/// The home of what is counted of an app as a whole.
+pub fn slot_of_app(app: AppId) -> Slot {
+    slot_of(SLOT_KIND_APP, app.0, b"")
 }
 
 fn shard_slot(shard: ShardId) -> Slot {
@@ -140,11 +165,14 @@ impl Keys {
         key
     }
 
-    pub fn member_key(&self, slot: Slot, gno: Gno, account: &AccountId) -> Vec<u8> {
-        let id = account.as_str().as_bytes();
-        let mut key = self.group(slot, gno, SUB_KEY, id.len());
-        key.extend_from_slice(id);
+    fn named(&self, slot: Slot, gno: Gno, sub: u8, name: &str) -> Vec<u8> {
+        let mut key = self.group(slot, gno, sub, name.len());
+        key.extend_from_slice(name.as_bytes());
         key
+    }
+
+    pub fn member_key(&self, slot: Slot, gno: Gno, account: &AccountId) -> Vec<u8> {
+        self.named(slot, gno, SUB_KEY, account.as_str())
     }
 
     pub fn role(&self, slot: Slot, gno: Gno, role: u8, join_seq: u64) -> Vec<u8> {
@@ -160,6 +188,43 @@ impl Keys {
         key
     }
 
+    pub fn mute(&self, slot: Slot, gno: Gno, account: &AccountId) -> Vec<u8> {
+        self.named(slot, gno, SUB_MUTE, account.as_str())
+    }
+
+    pub fn attribute(&self, slot: Slot, gno: Gno, name: &str) -> Vec<u8> {
+        self.named(slot, gno, SUB_ATTRIBUTE, name)
+    }
+
+    pub fn counter(&self, slot: Slot, gno: Gno, name: &str) -> Vec<u8> {
+        self.named(slot, gno, SUB_COUNTER, name)
+    }
+
+    pub fn ban(&self, slot: Slot, gno: Gno, account: &AccountId) -> Vec<u8> {
+        self.named(slot, gno, SUB_BAN, account.as_str())
+    }
+
+    fn sub(&self, slot: Slot, gno: Gno, sub: u8) -> (Vec<u8>, Vec<u8>) {
+        (self.group(slot, gno, sub, 0), self.group(slot, gno, sub + 1, 0))
+    }
+
+    /// First and last-exclusive key of everybody muted in a group, by account.
+    pub fn mutes(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        self.sub(slot, gno, SUB_MUTE)
+    }
+
+    pub fn attributes(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        self.sub(slot, gno, SUB_ATTRIBUTE)
+    }
+
+    pub fn counters(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        self.sub(slot, gno, SUB_COUNTER)
+    }
+
+    pub fn bans(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        self.sub(slot, gno, SUB_BAN)
+    }
+
     /// First and last-exclusive key of a group's profile and members, in that order.
     pub fn profile_and_members(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
         (self.group(slot, gno, SUB_PROFILE, 0), self.group(slot, gno, SUB_PLACE, 0))
@@ -171,11 +236,11 @@ impl Keys {
     }
 
     pub fn places(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
-        (self.group(slot, gno, SUB_PLACE, 0), self.group(slot, gno, SUB_KEY, 0))
+        self.sub(slot, gno, SUB_PLACE)
     }
 
     pub fn roles(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
-        (self.group(slot, gno, SUB_ROLE, 0), self.group(slot, gno, SUB_LOG, 0))
+        self.sub(slot, gno, SUB_ROLE)
     }
 
     /// Everything that is keyed by a gno.
@@ -191,6 +256,11 @@ impl Keys {
         key
     }
 
+    /// First and last-exclusive key of all groups of all apps in a slot.
+    pub fn all_indexed(&self, slot: Slot) -> (Vec<u8>, Vec<u8>) {
+        (self.start(slot, INDEX, 0), self.start(slot, INDEX + 1, 0))
+    }
+
     fn of_account(&self, kind: u8, app: AppId, account: &AccountId, rest: usize) -> Vec<u8> {
         let id = account.as_str().as_bytes();
         let mut key = self.start(slot_of_account(app, account), kind, 5 + id.len() + rest);
@@ -201,6 +271,10 @@ impl Keys {
 
     pub fn account(&self, app: AppId, account: &AccountId) -> Vec<u8> {
         self.of_account(ACCOUNT, app, account, 0)
+    }
+
+    pub fn identity(&self, app: AppId, account: &AccountId) -> Vec<u8> {
+        self.of_account(IDENTITY, app, account, 0)
     }
 
     pub fn joined(&self, app: AppId, account: &AccountId, group_slot: Slot, gno: Gno) -> Vec<u8> {
@@ -263,31 +337,181 @@ impl Keys {
         key
     }
 
+    pub fn census(&self, shard: ShardId, app: AppId, kind: u8) -> Vec<u8> {
+        let mut key = self.start(shard_slot(shard), CENSUS, 5);
+        key.extend_from_slice(&app.0.to_be_bytes());
+        key.push(kind);
+        key
+    }
+
     pub fn all_jobs(&self, shard: ShardId) -> (Vec<u8>, Vec<u8>) {
         (self.start(shard_slot(shard), JOB, 0), self.start(shard_slot(shard), JOB + 1, 0))
+    }
+}
+
+/// Names a request in the key of its record.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestName<'a> {
+    pub app: AppId,
+    pub caller: &'a str,
+    pub command: &'a str,
+    /// `None`: the record is that of a minted id.
+    pub group: Option<&'a GroupId>,
+    pub id: &'a str,
+}
+
+impl Keys {
+    pub fn request(&self, shard: ShardId, bucket: u32, name: RequestName<'_>) -> Vec<u8> {
+        let group = name.group.map_or("", |group| group.as_str());
+        let length = name.caller.len() + name.command.len() + group.len() + name.id.len();
+        let mut key = self.start(shard_slot(shard), REQUEST, 11 + length);
+        key.extend_from_slice(&bucket.to_be_bytes());
+        key.extend_from_slice(&name.app.0.to_be_bytes());
+        // Ids are printable, so a zero byte ends one for certain; the last may be any text.
+        for text in [name.caller, name.command, group] {
+            key.extend_from_slice(text.as_bytes());
+            key.push(0);
+        }
+        key.extend_from_slice(name.id.as_bytes());
+        key
+    }
+
+    /// First and last-exclusive key of all records before a bucket.
+    pub fn requests_before(&self, shard: ShardId, bucket: u32) -> (Vec<u8>, Vec<u8>) {
+        let from = self.start(shard_slot(shard), REQUEST, 0);
+        let mut to = self.start(shard_slot(shard), REQUEST, 4);
+        to.extend_from_slice(&bucket.to_be_bytes());
+        (from, to)
     }
 }
 
 /// What a key says, for those who walk all rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
-    Header { slot: Slot, app: AppId, group: GroupId },
-    Profile { slot: Slot, gno: Gno },
-    Member { slot: Slot, gno: Gno, join_seq: u64 },
-    Place { slot: Slot, gno: Gno, place: u64 },
-    MemberKey { slot: Slot, gno: Gno, account: AccountId },
-    Role { slot: Slot, gno: Gno, role: u8, join_seq: u64 },
-    GroupLog { slot: Slot, gno: Gno, seq: u64 },
-    Index { slot: Slot, app: AppId, kind: u8, gno: Gno },
-    Account { slot: Slot, app: AppId, account: AccountId },
-    Joined { slot: Slot, app: AppId, account: AccountId, group_slot: Slot, gno: Gno },
-    Feed { slot: Slot, app: AppId, account: AccountId, seq: u64 },
-    Quota { slot: Slot, app: AppId, day: i32 },
-    Shard { shard: ShardId },
-    Outbox { source: ShardId, target: ShardId, seq: u64 },
-    OutboxHead { source: ShardId, target: ShardId },
-    InboxCursor { target: ShardId, source: ShardId },
-    Job { shard: ShardId, gno: Gno },
+    Header {
+        slot: Slot,
+        app: AppId,
+        group: GroupId,
+    },
+    Profile {
+        slot: Slot,
+        gno: Gno,
+    },
+    Member {
+        slot: Slot,
+        gno: Gno,
+        join_seq: u64,
+    },
+    Place {
+        slot: Slot,
+        gno: Gno,
+        place: u64,
+    },
+    MemberKey {
+        slot: Slot,
+        gno: Gno,
+        account: AccountId,
+    },
+    Role {
+        slot: Slot,
+        gno: Gno,
+        role: u8,
+        join_seq: u64,
+    },
+    GroupLog {
+        slot: Slot,
+        gno: Gno,
+        seq: u64,
+    },
+    Mute {
+        slot: Slot,
+        gno: Gno,
+        account: AccountId,
+    },
+    Attribute {
+        slot: Slot,
+        gno: Gno,
+        name: String,
+    },
+    Counter {
+        slot: Slot,
+        gno: Gno,
+        name: String,
+    },
+    Ban {
+        slot: Slot,
+        gno: Gno,
+        account: AccountId,
+    },
+    Index {
+        slot: Slot,
+        app: AppId,
+        kind: u8,
+        gno: Gno,
+    },
+    Account {
+        slot: Slot,
+        app: AppId,
+        account: AccountId,
+    },
+    Joined {
+        slot: Slot,
+        app: AppId,
+        account: AccountId,
+        group_slot: Slot,
+        gno: Gno,
+    },
+    Feed {
+        slot: Slot,
+        app: AppId,
+        account: AccountId,
+        seq: u64,
+    },
+    Quota {
+        slot: Slot,
+        app: AppId,
+        day: i32,
+    },
+    Identity {
+        slot: Slot,
+        app: AppId,
+        account: AccountId,
+    },
+    Shard {
+        shard: ShardId,
+    },
+    Outbox {
+        source: ShardId,
+        target: ShardId,
+        seq: u64,
+    },
+    OutboxHead {
+        source: ShardId,
+        target: ShardId,
+    },
+    InboxCursor {
+        target: ShardId,
+        source: ShardId,
+    },
+    Job {
+        shard: ShardId,
+        gno: Gno,
+    },
+    /// `group` is empty for a minted id.
+    Request {
+        shard: ShardId,
+        bucket: u32,
+        app: AppId,
+        caller: AccountId,
+        command: String,
+        group: String,
+        id: String,
+    },
+    Census {
+        shard: ShardId,
+        app: AppId,
+        kind: u8,
+    },
 }
 
 impl Key {
@@ -306,14 +530,18 @@ impl Key {
                     SUB_PROFILE => Key::Profile { slot, gno },
                     SUB_MEMBER => Key::Member { slot, gno, join_seq: rest.u64()? },
                     SUB_PLACE => Key::Place { slot, gno, place: rest.u64()? },
-                    SUB_KEY => Key::MemberKey { slot, gno, account: AccountId::parse(rest.text()?).ok()? },
+                    SUB_KEY => Key::MemberKey { slot, gno, account: rest.account()? },
                     SUB_ROLE => Key::Role { slot, gno, role: rest.u8()?, join_seq: rest.u64()? },
                     SUB_LOG => Key::GroupLog { slot, gno, seq: rest.u64()? },
+                    SUB_MUTE => Key::Mute { slot, gno, account: rest.account()? },
+                    SUB_ATTRIBUTE => Key::Attribute { slot, gno, name: rest.text()?.to_owned() },
+                    SUB_COUNTER => Key::Counter { slot, gno, name: rest.text()?.to_owned() },
+                    SUB_BAN => Key::Ban { slot, gno, account: rest.account()? },
                     _ => return None,
                 }
             }
             INDEX => Key::Index { slot, app: AppId(rest.u32()?), kind: rest.u8()?, gno: Gno(rest.u64()?) },
-            ACCOUNT => Key::Account { slot, app: AppId(rest.u32()?), account: AccountId::parse(rest.text()?).ok()? },
+            ACCOUNT => Key::Account { slot, app: AppId(rest.u32()?), account: rest.account()? },
             JOINED => Key::Joined {
                 slot,
                 app: AppId(rest.u32()?),
@@ -323,11 +551,22 @@ impl Key {
             },
             FEED => Key::Feed { slot, app: AppId(rest.u32()?), account: rest.terminated_account()?, seq: rest.u64()? },
             QUOTA => Key::Quota { slot, app: AppId(rest.u32()?), day: rest.u32()? as i32 },
+            IDENTITY => Key::Identity { slot, app: AppId(rest.u32()?), account: AccountId::parse(rest.text()?).ok()? },
             SHARD => Key::Shard { shard: shard? },
             OUTBOX => Key::Outbox { source: shard?, target: ShardId(rest.u16()?), seq: rest.u64()? },
             OUTBOX_HEAD => Key::OutboxHead { source: shard?, target: ShardId(rest.u16()?) },
             INBOX_CURSOR => Key::InboxCursor { target: shard?, source: ShardId(rest.u16()?) },
             JOB => Key::Job { shard: shard?, gno: Gno(rest.u64()?) },
+            REQUEST => Key::Request {
+                shard: shard?,
+                bucket: rest.u32()?,
+                app: AppId(rest.u32()?),
+                caller: rest.terminated_account()?,
+                command: rest.terminated()?.to_owned(),
+                group: rest.terminated()?.to_owned(),
+                id: rest.text()?.to_owned(),
+            },
+            CENSUS => Key::Census { shard: shard?, app: AppId(rest.u32()?), kind: rest.u8()? },
             _ => return None,
         };
         rest.0.is_empty().then_some(parsed)
@@ -372,11 +611,19 @@ impl<'a> Rest<'a> {
         std::str::from_utf8(std::mem::take(&mut self.0)).ok()
     }
 
-    fn terminated_account(&mut self) -> Option<AccountId> {
+    fn account(&mut self) -> Option<AccountId> {
+        AccountId::parse(self.text()?).ok()
+    }
+
+    fn terminated(&mut self) -> Option<&'a str> {
         let end = self.0.iter().position(|b| *b == 0)?;
-        let account = AccountId::parse(std::str::from_utf8(&self.0[..end]).ok()?).ok()?;
+        let text = std::str::from_utf8(&self.0[..end]).ok()?;
         self.0 = &self.0[end + 1..];
-        Some(account)
+        Some(text)
+    }
+
+    fn terminated_account(&mut self) -> Option<AccountId> {
+        AccountId::parse(self.terminated()?).ok()
     }
 }
 
@@ -433,6 +680,27 @@ mod tests {
                 Key::GroupLog { slot, gno, seq: 3 },
             ),
             (
+                k.mute(slot, gno, &a),
+                "020100000001 11 0000000000000009 06 616e6e".into(),
+                Key::Mute { slot, gno, account: a.clone() },
+            ),
+            (
+                // Not an account and not printable: any text is a key.
+                k.attribute(slot, gno, "ä\0 "),
+                "020100000001 11 0000000000000009 07 c3a40020".into(),
+                Key::Attribute { slot, gno, name: "ä\0 ".into() },
+            ),
+            (
+                k.counter(slot, gno, "likes"),
+                "020100000001 11 0000000000000009 08 6c696b6573".into(),
+                Key::Counter { slot, gno, name: "likes".into() },
+            ),
+            (
+                k.ban(slot, gno, &a),
+                "020100000001 11 0000000000000009 09 616e6e".into(),
+                Key::Ban { slot, gno, account: a.clone() },
+            ),
+            (
                 k.index(slot, app, 2, gno),
                 "020100000001 12 00000007 02 0000000000000009".into(),
                 Key::Index { slot, app, kind: 2, gno },
@@ -457,6 +725,11 @@ mod tests {
                 format!("{} 00000001 23 00000007 00004e20", slot_hex(slot_of_quota(app, 20_000))),
                 Key::Quota { slot: slot_of_quota(app, 20_000), app, day: 20_000 },
             ),
+            (
+                k.identity(app, &a),
+                format!("{} 00000001 24 00000007 616e6e", slot_hex(us)),
+                Key::Identity { slot: us, app, account: a.clone() },
+            ),
             (k.shard(ShardId(3)), "0403 00000001 30".into(), Key::Shard { shard: ShardId(3) }),
             (
                 k.outbox(ShardId(3), ShardId(1), 8),
@@ -474,12 +747,30 @@ mod tests {
                 Key::InboxCursor { target: ShardId(3), source: ShardId(1) },
             ),
             (k.job(ShardId(3), gno), "0403 00000001 34 0000000000000009".into(), Key::Job { shard: ShardId(3), gno }),
+            (
+                k.census(ShardId(3), app, 2),
+                "0403 00000001 36 00000007 02".into(),
+                Key::Census { shard: ShardId(3), app, kind: 2 },
+            ),
         ];
         for (bytes, golden, parsed) in table {
             let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
             assert_eq!(hex, golden.replace(' ', ""), "{parsed:?}");
             assert_eq!(Key::parse(&bytes), Some(parsed));
         }
+    }
+
+    /// The longest key of a counter is longer than any id.
+    #[test]
+    fn a_key_of_free_text_is_as_long_as_its_limit() {
+        let (k, slot, gno) = (Keys::new(1), Slot(1), Gno(1));
+        let name = "群".repeat(42) + "ab";
+        assert_eq!(name.len(), 128);
+        let parsed = Key::parse(&k.counter(slot, gno, &name));
+        assert_eq!(parsed, Some(Key::Counter { slot, gno, name: name.clone() }));
+        let (from, to) = k.counters(slot, gno);
+        let key = k.counter(slot, gno, &name);
+        assert!(from <= key && key < to && to < k.whole_group(slot, gno).1);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod rows;
 
 pub use keys::{Key, Keys};
 pub use rows::{
-    AccountHeader, AccountText, CustomPair, FeedRow, GroupHeader, GroupLogRow, GroupText, JobRow, JoinedRow, MemberKey,
-    MemberRow, OutboxHead, ProfileRow, ShardRow, TipChange, Version, decode, encode,
+    AccountHeader, AccountText, BanRow, CustomPair, FeedRow, GroupHeader, GroupLogRow, GroupText, IdentityRow, JobRow,
+    JoinedRow, MemberKey, MemberRow, OutboxHead, ProfileRow, RequestAnswer, RequestRow, ShardRow, TipChange, Version,
+    decode, encode,
 };

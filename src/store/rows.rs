@@ -63,7 +63,7 @@ pub struct GroupHeader {
     pub admin_count: u32,
     pub apply_join: u8,
     pub invite_join: u8,
-    /// Bits: 1 mute all, 2 history before join, 4 support topic, 8 enable permission, 16 active.
+    /// Bits: 1 mute all, 2 history before join, 4 support topic, 8 enable permission, 16 active, 32 joins out of order.
     pub flags: u8,
     pub default_permission: u64,
     pub next_msg_seq: u64,
@@ -71,6 +71,14 @@ pub struct GroupHeader {
     pub info_seq: u64,
     pub last_info: u64,
     pub last_msg: u64,
+    #[serde(default)]
+    pub last_joined: u64,
+    /// Accounts with a row about a mute: a join looks one up only where there are any.
+    #[serde(default)]
+    pub mute_count: u32,
+    /// Accounts with a row about a ban.
+    #[serde(default)]
+    pub ban_count: u32,
 }
 
 /// Texts and custom fields of a group.
@@ -107,6 +115,15 @@ pub struct MemberRow {
     pub custom: Vec<CustomPair>,
 }
 
+/// A ban from a live room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BanRow {
+    /// Unix seconds.
+    pub until: u64,
+    pub description: String,
+    pub operator: String,
+}
+
 /// One tip of a group, as docs/spec/events.md 2 shows it; rendered when read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupLogRow {
@@ -118,6 +135,9 @@ pub struct GroupLogRow {
     pub member_count: u32,
     pub remark: String,
     pub changes: Vec<TipChange>,
+    /// Of a tip about mutes: for how many seconds, 0: they may speak again.
+    #[serde(default)]
+    pub value: u64,
 }
 
 /// One item of a `ChangeList`. Source: docs/spec/events.md 2.1.
@@ -135,6 +155,15 @@ pub struct AccountHeader {
     pub joined_count: u64,
     /// Sequence of the newest report in the feed; 0: none yet.
     pub feed_seq: u64,
+}
+
+/// What was said of an account when it was imported; its presence says that it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityRow {
+    pub nick: String,
+    pub face_url: String,
+    /// Of the first import since the account was last deleted.
+    pub imported: u64,
 }
 
 /// One group that an account has joined.
@@ -183,6 +212,9 @@ pub struct FeedRow {
     pub kind: u8,
     pub operator: String,
     pub remark: String,
+    /// End of a mute or ban in Unix seconds (17, 22), number of a message flag (21).
+    #[serde(default)]
+    pub value: u64,
 }
 
 /// What a shard counts for itself.
@@ -190,11 +222,14 @@ pub struct FeedRow {
 pub struct ShardRow {
     pub next_gno: u64,
     pub last_stamp: u64,
+    /// The census rows count every group; rows of before there was a census do not.
+    #[serde(default)]
+    pub has_census: bool,
 }
 
 impl Default for ShardRow {
     fn default() -> Self {
-        Self { next_gno: 1, last_stamp: 0 }
+        Self { next_gno: 1, last_stamp: 0, has_census: true }
     }
 }
 
@@ -223,6 +258,26 @@ pub struct JobRow {
     pub name: String,
     pub operator: String,
     pub at: u64,
+}
+
+/// What became of a request that carried an id of its caller's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestRow {
+    pub at: u64,
+    pub answer: RequestAnswer,
+}
+
+/// The outcome of a request. Variants are format: new ones go at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RequestAnswer {
+    Done,
+    /// `Result` per account of the request.
+    Added(Vec<u8>),
+    /// `Result` per account of the request.
+    Removed(Vec<u8>),
+    Counted(Vec<(String, i64)>),
+    /// The id that a creation without one was given.
+    Minted(GroupText),
 }
 
 /// An account id as a row holds it.
@@ -271,5 +326,116 @@ impl From<AccountId> for AccountText {
 impl From<GroupId> for GroupText {
     fn from(group: GroupId) -> Self {
         Self(group)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Golden bytes, with and without the fields that came later; the shorter ones must stay readable for ever.
+    fn keeps<T>(row: &T, golden: &str, before: Option<(&str, &T)>)
+    where
+        T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
+        let golden = golden.replace(' ', "");
+        assert_eq!(hex(&encode(row)), golden, "{row:?}");
+        assert_eq!(&decode::<T>(&encode(row)), row);
+        let Some((older, read)) = before else { return };
+        let older = older.replace(' ', "");
+        let bytes: Vec<u8> =
+            (0..older.len()).step_by(2).map(|at| u8::from_str_radix(&older[at..at + 2], 16).expect("hex")).collect();
+        assert_eq!(&decode::<T>(&bytes), read, "older bytes");
+    }
+
+    fn header() -> GroupHeader {
+        GroupHeader {
+            gno: 9,
+            version: Version { term: 1, activation: 2, counter: 3 },
+            kind: 2,
+            owner: Some(AccountText(AccountId::parse("ann").expect("an id"))),
+            created: 4,
+            members_max: 5,
+            member_count: 6,
+            admin_count: 7,
+            apply_join: 1,
+            invite_join: 0,
+            flags: 16,
+            default_permission: 0,
+            next_msg_seq: 8,
+            next_join_seq: 9,
+            info_seq: 10,
+            last_info: 11,
+            last_msg: 12,
+            last_joined: 13,
+            mute_count: 14,
+            ban_count: 15,
+        }
+    }
+
+    #[test]
+    fn rows_keep_their_bytes_and_older_ones_are_read() {
+        let group = || GroupText(GroupId::parse("g1").expect("an id"));
+        let common = "09 93010203 02 a3616e6e 04 05 06 07 01 00 10 00 08 09 0a 0b 0c";
+        keeps(
+            &header(),
+            &format!("01 dc0014 {common} 0d 0e 0f"),
+            Some((&format!("01 dc0012 {common} 0d"), &GroupHeader { mute_count: 0, ban_count: 0, ..header() })),
+        );
+        keeps(
+            &header(),
+            &format!("01 dc0014 {common} 0d 0e 0f"),
+            Some((
+                &format!("01 dc0011 {common}"),
+                &GroupHeader { last_joined: 0, mute_count: 0, ban_count: 0, ..header() },
+            )),
+        );
+        let ban = BanRow { until: 300, description: "ads".into(), operator: "ann".into() };
+        keeps(&ban, "01 93 cd012c a3616473 a3616e6e", None);
+        let tip = |value| GroupLogRow {
+            op_type: 7,
+            event_id: "e".into(),
+            at: 1,
+            operator: "o".into(),
+            accounts: vec!["a".into()],
+            member_count: 0,
+            remark: String::new(),
+            changes: vec![TipChange { flag: 5, key: String::new(), value: "b".into() }],
+            value,
+        };
+        let common = "07 a165 01 a16f 91a161 00 a0 91 93 05 a0 a162";
+        keeps(&tip(60), &format!("01 99 {common} 3c"), Some((&format!("01 98 {common}"), &tip(0))));
+        let report = |value| FeedRow {
+            event_id: "e".into(),
+            at: 1,
+            report_type: 17,
+            group: group(),
+            group_name: "n".into(),
+            kind: 2,
+            operator: "o".into(),
+            remark: String::new(),
+            value,
+        };
+        let common = "a165 01 11 a26731 a16e 02 a16f a0";
+        keeps(&report(60), &format!("01 99 {common} 3c"), Some((&format!("01 98 {common}"), &report(0))));
+        let shard = |has_census| ShardRow { next_gno: 3, last_stamp: 4, has_census };
+        keeps(&shard(true), "01 93 03 04 c3", Some(("01 92 03 04", &shard(false))));
+        // Bare values.
+        keeps(&u64::from(u32::MAX), "01 ceffffffff", None);
+        keeps(&-1_i64, "01 ff", None);
+        keeps(&"north".to_owned(), "01 a5 6e6f727468", None);
+    }
+
+    /// Golden bytes: a change of layout is a change of format.
+    #[test]
+    fn an_identity_keeps_its_bytes() {
+        let row = IdentityRow { nick: "Ann".into(), face_url: String::new(), imported: 1_000 };
+        let bytes = encode(&row);
+        assert_eq!(bytes, b"\x01\x93\xa3Ann\xa0\xcd\x03\xe8");
+        assert_eq!(decode::<IdentityRow>(&bytes), row);
     }
 }

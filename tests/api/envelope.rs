@@ -107,6 +107,10 @@ async fn services_and_commands() {
         }
     }
     for (path, expected) in [
+        // A command belongs to its service.
+        ("/v4/im_open_login_svc/get_group_info", 10003),
+        ("/v4/im_open_login_svc/no_such_command", 10003),
+        ("/v4/group_open_http_svc/account_check", 10003),
         ("/v4/openim/get_group_info", 60009),
         ("/v4/Group_open_http_svc/get_group_info", 60009),
         ("/v4/no_such_service/no_such_command", 60009),
@@ -130,6 +134,28 @@ async fn the_method_is_post() {
         assert_eq!(code(client.raw(method, &path("destroy_group"), body.clone()).await), 60002, "{method}");
     }
     assert_eq!(info(&mut client, &id).await["ErrorCode"], 0);
+}
+
+/// The one command that is asked for by GET, too, with or without a body; it goes the way of all others.
+#[tokio::test]
+async fn all_groups_may_be_listed_by_get() {
+    let mut client = client().await;
+    let by_post = code(client.raw("POST", &path("get_appid_group_list"), "{}").await);
+    for body in ["", "{}", r#"{"Limit":1}"#] {
+        assert_eq!(code(client.raw("GET", &path("get_appid_group_list"), body).await), by_post, "{body:?}");
+    }
+    for (path, expected) in [
+        ("/v4/group_open_http_svc/get_appid_group_list".to_owned(), 60012),
+        (format!("/v4/group_open_http_svc/get_appid_group_list?{}", query(APP, KEY, "bob")), 60010),
+        (format!("/v4/im_open_login_svc/get_appid_group_list?{}", query(APP, KEY, ADMIN)), 60002),
+    ] {
+        assert_eq!(code(client.raw("GET", &path, "").await), expected, "{path}");
+    }
+    for method in ["HEAD", "PUT"] {
+        let (status, _) = client.raw(method, &path("get_appid_group_list"), "").await.expect("an answer");
+        assert_eq!(status, 200, "{method}");
+    }
+    assert_eq!(code(client.raw("PUT", &path("get_appid_group_list"), "").await), 60002);
 }
 
 #[tokio::test]
@@ -361,6 +387,7 @@ async fn a_connection_carries_many_requests() {
 #[tokio::test]
 async fn http_1_0_keeps_its_connection_if_it_asks_to() {
     let mut raw = Raw::connect().await;
+    // Neither a type of content nor a `random` that differs is needed.
     for _ in 0..3 {
         let (request, expected) = a_read("1.0", "Connection: keep-alive\r\n");
         raw.send(&request).await;

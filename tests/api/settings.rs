@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::expect::{MEETING, WORK, group, member, settled};
 use crate::shared::{listed, refused, with};
-use crate::support::{ADMIN, APP, KEY, Node, Settings, now_secs, query};
+use crate::support::{ADMIN, APP, Client, KEY, Node, OTHER_APP, OTHER_KEY, Settings, now_secs, query};
 
 fn node_with(toml: &str) -> Node {
     Node::start_with(Settings { toml: toml.to_owned(), ..Settings::default() })
@@ -97,6 +97,70 @@ async fn accounts_and_addresses_may_be_strict() {
         let answer: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!((status, &answer["ErrorCode"]), (200, &json!(expected)), "{more}");
     }
+}
+
+#[tokio::test]
+async fn an_app_may_have_limits_of_its_own() {
+    let node = Node::start_with(Settings {
+        toml: "[limits]\ngroup_name_bytes = 5\ngroups_per_user = 1\n[custom_fields]\nopen = false\n".into(),
+        environment: [
+            ("MUSTER__APPS__1__LIMITS__GROUP_NAME_BYTES", "6"),
+            ("MUSTER__APPS__1__LIMITS__GROUPS_PER_USER", "2"),
+            ("MUSTER__APPS__1__LIMITS__MAX_MEMBERS__PUBLIC", "3"),
+            ("MUSTER__APPS__1__DEFAULTS__MAX_MEMBER_NUM__PUBLIC", "2"),
+            ("MUSTER__APPS__1__CUSTOM_FIELDS__GROUP__0__KEY", "city"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
+        ..Settings::default()
+    });
+    let mut here = node.client().await;
+    let mut there = Client::connect(node.address, OTHER_APP, OTHER_KEY).await;
+    let group = |name: &str, more: Value| with(json!({"Type": "Public", "Name": name}), more);
+    let owned = |name: &str| group(name, json!({"Owner_Account": "ann"}));
+    let city = json!({"AppDefinedData": [{"Key": "city", "Value": "v"}]});
+    // Of the edge, and what the rules and the holders of counts judge by.
+    refused(&mut here, "create_group", group("6bytes", json!({})), 10004).await;
+    refused(&mut here, "create_group", group("club", city.clone()), 10004).await;
+    here.ok("create_group", owned("club")).await;
+    refused(&mut here, "create_group", owned("club"), 10037).await;
+    there.ok("create_group", owned("6bytes")).await;
+    there.ok("create_group", with(owned("club"), city)).await;
+    refused(&mut there, "create_group", owned("club"), 10037).await;
+    refused(&mut there, "create_group", group("club", json!({"MaxMemberCount": 4})), 10004).await;
+    for (client, members_max) in [(&mut here, 6000), (&mut there, 2)] {
+        client.ok("create_group", group("club", json!({"GroupId": "g"}))).await;
+        let answer = client.ok("get_group_info", json!({"GroupIdList": ["g"]})).await;
+        assert_eq!(answer["GroupInfo"][0]["MaxMemberNum"], members_max);
+    }
+}
+
+#[tokio::test]
+async fn an_edition_brings_the_limits_of_a_plan() {
+    let node = Node::start_with(Settings {
+        environment: [("MUSTER__EDITION", "trial"), ("MUSTER__APPS__1__EDITION", "pro")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+        ..Settings::default()
+    });
+    let mut here = node.client().await;
+    let mut there = Client::connect(node.address, OTHER_APP, OTHER_KEY).await;
+    for (client, members_max) in [(&mut here, 20), (&mut there, 2000)] {
+        client.ok("create_group", json!({"Type": "Public", "Name": "club", "GroupId": "g"})).await;
+        let answer = client.ok("get_group_info", json!({"GroupIdList": ["g"]})).await;
+        assert_eq!(answer["GroupInfo"][0]["MaxMemberNum"], members_max);
+    }
+}
+
+#[tokio::test]
+async fn communities_may_be_switched_off() {
+    let node = node_with("[features]\ncommunity = false\n");
+    let mut client = node.client().await;
+    let group = |kind: &str| json!({"Type": kind, "Name": "club"});
+    refused(&mut client, "create_group", group("Community"), 11000).await;
+    client.ok("create_group", group("Public")).await;
+    // What is wrong with a request is said first.
+    refused(&mut client, "create_group", with(group("Community"), json!({"Name": ""})), 10004).await;
 }
 
 #[tokio::test]

@@ -13,11 +13,12 @@ use crate::support::{APP, Client, KEY, Node, Settings};
 
 static RUNNING: Mutex<Option<Node>> = Mutex::new(None);
 
-/// Where the shared node listens; starts it for the first who asks. Its daily quota is off.
+/// Where the shared node listens; starts it for the first who asks. Its daily quota is off, and so is the rate of
+/// attribute writes: tests write faster than callers do.
 pub fn address() -> SocketAddr {
     static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
     *ADDRESS.get_or_init(|| {
-        let toml = "[limits]\ndaily_net_groups = 0\n".into();
+        let toml = "[limits]\ndaily_net_groups = 0\nattr_write_per_sec = 0\n".into();
         let node = Node::start_with(Settings { toml, ..Settings::default() });
         let address = node.address;
         *RUNNING.lock().expect("nobody panicked with it") = Some(node);

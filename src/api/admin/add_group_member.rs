@@ -5,16 +5,13 @@ use crate::api::Call;
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
-use crate::group::{Add, AddResult, Answer, Command, shape};
+use crate::group::{Add, Answer, Command, shape};
 use crate::id::{AccountId, GroupId};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, add) = read(call, body)?;
     let accounts = add.accounts.clone();
-    let Answer::Added(results) = call.submit(service, &group, Command::Add(add)).await? else {
-        unreachable!("the answer to an addition says what became of each account");
-    };
-    Ok(render(&accounts, &results))
+    render(&accounts, &call.submit(service, &group, Command::Add(add)).await?)
 }
 
 fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Add), Failure> {
@@ -25,7 +22,17 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Add), Failure> {
     Ok((body.group_id("GroupId")?, add))
 }
 
-fn render(accounts: &[AccountId], results: &[AddResult]) -> Vec<u8> {
+/// One result per account that was asked for.
+///
+/// # Errors
+/// 10004 if the answer is that to another request, which had the same `ClientReqId`.
+pub(super) fn render(accounts: &[AccountId], answer: &Answer) -> Result<Vec<u8>, Failure> {
+    let Answer::Added(results) = answer else {
+        unreachable!("the answer to an addition says what became of each account");
+    };
+    if results.len() != accounts.len() {
+        return Err(Failure::bad("ClientReqId", "was used for another request"));
+    }
     let mut json = Json::ok();
     json.list("MemberList", |json| {
         for (account, result) in accounts.iter().zip(results) {
@@ -35,7 +42,7 @@ fn render(accounts: &[AccountId], results: &[AddResult]) -> Vec<u8> {
             });
         }
     });
-    json.finish()
+    Ok(json.finish())
 }
 
 #[cfg(test)]
@@ -76,10 +83,13 @@ mod tests {
 
     #[test]
     fn answers() {
-        use AddResult::{Added, AlreadyMember, AwaitingApproval, Failed};
+        use crate::group::AddResult::{Added, AlreadyMember, AwaitingApproval, Failed};
         let accounts = ["a", "b", "c", "d"].map(account);
         assert_eq!(
-            text(render(&accounts, &[Failed, Added, AlreadyMember, AwaitingApproval])),
+            text(
+                render(&accounts, &Answer::Added(vec![Failed, Added, AlreadyMember, AwaitingApproval]))
+                    .expect("an answer")
+            ),
             r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"MemberList":[{"Member_Account":"a","Result":0},{"Member_Account":"b","Result":1},{"Member_Account":"c","Result":2},{"Member_Account":"d","Result":3}]}"#
         );
     }

@@ -17,35 +17,53 @@ const MINTS_MAX: u32 = 3;
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (chosen, create) = read(call, body)?;
     let kind = create.kind;
-    let id = match chosen {
-        Some(id) => {
-            call.submit(service, &id, Command::Create(create)).await?;
-            id
-        }
-        None => create_minted(service, call, create).await?,
-    };
+    let id = begin(service, call, chosen, kind, Command::Create(create)).await?;
     Ok(render(&id, kind, call))
 }
 
-async fn create_minted(service: &Service, call: &Call<'_>, create: Create) -> Result<GroupId, Failure> {
+/// Begins a group with its first command, under the id that was chosen for it or one that is minted.
+pub(super) async fn begin(
+    service: &Service,
+    call: &Call<'_>,
+    chosen: Option<GroupId>,
+    kind: Kind,
+    command: Command,
+) -> Result<GroupId, Failure> {
+    if let Some(id) = chosen {
+        call.submit(service, &id, command).await?;
+        return Ok(id);
+    }
+    if let Some(request) = &call.request {
+        // A repetition must meet what the first one made, so it gets the id of the first one.
+        let id = service.mint_once(call.app, kind, request.clone(), call.deadline).await?;
+        call.submit(service, &id, command).await?;
+        return Ok(id);
+    }
     for _ in 1..MINTS_MAX {
-        let id = service.mint(create.kind)?;
-        match call.submit(service, &id, Command::Create(create.clone())).await {
+        let id = service.mint(kind)?;
+        match call.submit(service, &id, command.clone()).await {
             Err(SubmitError::Refused(Refusal::GroupIdTaken | Refusal::GroupIdOwned)) => {
                 tracing::error!(group = %id, "a minted id was taken: two nodes share an id slot or a clock went back");
             }
             outcome => return outcome.map(|_| id).map_err(Failure::from),
         }
     }
-    let id = service.mint(create.kind)?;
-    call.submit(service, &id, Command::Create(create)).await?;
+    let id = service.mint(kind)?;
+    call.submit(service, &id, command).await?;
     Ok(id)
 }
 
 fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(Option<GroupId>, Create), Failure> {
+    let create = Create { members: members(call, body)?, ..read_group(call, body)? };
+    shape::check_create(&create, &call.rules.limits)?;
+    Ok((read_new_id(body, create.kind)?, create))
+}
+
+/// Reads what a new group is to be like; nobody is in it yet.
+pub(super) fn read_group(call: &Call<'_>, body: &Object<'_>) -> Result<Create, Failure> {
     let kind = body.word("Type", wire::kind)?.ok_or_else(|| Failure::bad("Type", "missing"))?;
     let text = |field| Ok::<_, Failure>(body.text(field)?.unwrap_or_default().into_owned());
-    let create = Create {
+    Ok(Create {
         operator: call.operator(),
         kind,
         name: body.required_text("Name")?.into_owned(),
@@ -57,23 +75,21 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(Option<GroupId>, Create),
         apply_join: body.word("ApplyJoinOption", wire::apply_join)?,
         invite_join: body.word("InviteJoinOption", wire::invite_join)?,
         custom: call.rules.group_custom(body)?,
-        members: members(call, body)?,
+        members: Vec::new(),
         support_topic: body.flag("SupportTopic")?.unwrap_or(false),
         enable_permission: body.flag("EnablePermission")?.unwrap_or(false),
         default_permission: body.integer("DefaultPermission", u64::MAX)?.unwrap_or(0),
-    };
-    shape::check_create(&create, &call.rules.limits)?;
-    let id = match body.text("GroupId")? {
-        None => None,
-        Some(text) => {
-            // 10004 and not 10015: this id is a value of the request, it addresses nothing yet.
-            let id = GroupId::parse(&text)
-                .map_err(|e| Failure::with_value(error::BAD_PARAMETER, "GroupId", &e.to_string(), &text))?;
-            shape::check_new_group_id(kind, &id)?;
-            Some(id)
-        }
-    };
-    Ok((id, create))
+    })
+}
+
+/// Reads the id that somebody chose for a new group.
+pub(super) fn read_new_id(body: &Object<'_>, kind: Kind) -> Result<Option<GroupId>, Failure> {
+    let Some(text) = body.text("GroupId")? else { return Ok(None) };
+    // 10004 and not 10015: this id is a value of the request, it addresses nothing yet.
+    let id = GroupId::parse(&text)
+        .map_err(|e| Failure::with_value(error::BAD_PARAMETER, "GroupId", &e.to_string(), &text))?;
+    shape::check_new_group_id(kind, &id)?;
+    Ok(Some(id))
 }
 
 /// 0 is "none given": a group of no members has no meaning.
@@ -189,7 +205,7 @@ mod tests {
     fn undeclared_keys_are_refused_when_keys_are_declared() {
         let mut config = Config::default();
         config.custom_fields.open = false;
-        config.custom_fields.group = vec![DeclaredField { key: "city".to_owned() }];
+        config.custom_fields.group = vec![DeclaredField::named("city")];
         let bench = Bench::with(&config);
         for (key, expected) in [("city", 0), ("town", 10004)] {
             let body = format!(r#"{{"Type":"Public","Name":"x","AppDefinedData":[{{"Key":"{key}","Value":"v"}}]}}"#);

@@ -70,10 +70,7 @@ fn read<'a>(call: &Call<'_>, body: &Object<'a>) -> Result<Asked<'a>, Failure> {
 }
 
 fn filtered<'a>(ids: Vec<Cow<'a, str>>, filter: &Object<'_>, rules: &Rules) -> Result<Asked<'a>, Failure> {
-    let members = match Fields::member_filter(filter, "MemberInfoFilter")? {
-        Some(fields) => Some(MemberShape::filtered(filter, fields)?),
-        None => None,
-    };
+    let members = MemberShape::named(filter, "MemberInfoFilter")?;
     Ok(Asked {
         ids,
         base: Fields::group_filter(filter)?.unwrap_or_else(|| Fields::all_of_group(rules)),
@@ -225,7 +222,7 @@ mod tests {
         let mut config = Config::default();
         config.compat.legacy_mute_names = false;
         config.wire.legacy_type_names = false;
-        config.custom_fields.group = vec![crate::config::DeclaredField { key: "town".to_owned() }];
+        config.custom_fields.group = vec![crate::config::DeclaredField::named("town")];
         let bench = Bench::with(&config);
         let answered = answer(&bench, r#"{"GroupIdList":["g"]}"#, &[Ok(with_members(Kind::Meeting))]).unwrap();
         assert!(answered.contains(r#""Type":"Meeting""#) && !answered.contains("ShutUp"));

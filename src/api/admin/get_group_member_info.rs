@@ -1,12 +1,12 @@
 //! `get_group_member_info`. Source: docs/spec/rest-api.md 4.4.
 
 use crate::actors::{MemberPage, MemberQuery, PageStart, Service};
+use crate::api::Call;
 use crate::api::body::Object;
 use crate::api::error::{self, Failure};
-use crate::api::fields::{self, CustomFilter, Fields, MemberShape};
+use crate::api::fields::{self, MemberShape};
 use crate::api::json::Json;
-use crate::api::{Call, wire};
-use crate::group::{Kind, Role};
+use crate::group::Kind;
 use crate::id::GroupId;
 
 /// What the id of a community begins with, and no other: custom ids of other types may not begin `@TGS#`.
@@ -28,14 +28,8 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 }
 
 fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
-    let shape = match Fields::member_filter(body, "MemberInfoFilter")? {
-        Some(fields) => MemberShape::filtered(body, fields)?,
-        None => MemberShape {
-            custom: CustomFilter::read(body, "AppDefinedDataFilter_GroupMember", CustomFilter::All)?,
-            ..MemberShape::everything(call.rules)
-        },
-    };
-    let roles = roles(body)?;
+    let shape = MemberShape::read(body, call.rules)?;
+    let roles = fields::read_roles(body)?;
     let limit = body.integer_above_zero("Limit", u64::MAX)?;
     let offset = body.integer("Offset", u64::MAX)?.unwrap_or(0);
     let next = body.text("Next")?.unwrap_or_default();
@@ -47,20 +41,10 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
     let limit = limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max));
     let from = match (of_community, next.as_ref()) {
         (false, _) => PageStart::Offset(offset),
-        (true, "") => PageStart::Offset(0),
+        (true, "") => PageStart::JoinSeq(0),
         (true, next) => PageStart::JoinSeq(cursor(next)?),
     };
     Ok(Asked { group, query: MemberQuery { roles, from, limit }, shape })
-}
-
-fn roles(body: &Object<'_>) -> Result<Vec<Role>, Failure> {
-    let words = body.texts("MemberRoleFilter")?.unwrap_or_default();
-    // Unlike an unknown field an unknown role would change which members are found.
-    let role = |word: &str| {
-        let unknown = || Failure::with_value(error::BAD_PARAMETER, "MemberRoleFilter", "unknown value", word);
-        wire::role(word).ok_or_else(unknown)
-    };
-    words.iter().map(|word| role(word)).collect()
 }
 
 /// `Next` is opaque to callers; it is the place in join order where the next page begins.
@@ -96,6 +80,7 @@ mod tests {
     use super::super::testing::{Bench, a_member, code, text};
     use super::*;
     use crate::config::Config;
+    use crate::group::Role;
 
     fn query_of(body: &str) -> Result<MemberQuery, Failure> {
         Bench::new().read(body, |call, body| read(call, body).map(|asked| asked.query))

@@ -38,10 +38,7 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
     let (mut base, own) = match &filter {
         None => (None, None),
         Some(filter) => {
-            let own = match Fields::member_filter(filter, "SelfInfoFilter")? {
-                Some(fields) => Some(MemberShape::filtered(filter, fields)?),
-                None => None,
-            };
+            let own = MemberShape::named(filter, "SelfInfoFilter")?;
             (Fields::group_filter(filter)?, own)
         }
     };
@@ -73,7 +70,7 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
 }
 
 /// Reads the type asked for, also under the name one client uses; `Some(None)` is the retired one.
-fn kind(body: &Object<'_>) -> Result<Option<Option<Kind>>, Failure> {
+pub(super) fn kind(body: &Object<'_>) -> Result<Option<Option<Kind>>, Failure> {
     let word = |word: &str| if word == RETIRED_TYPE { Some(None) } else { wire::kind(word).map(Some) };
     match body.word("GroupType", word)? {
         Some(kind) => Ok(Some(kind)),

@@ -17,11 +17,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 
 fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeProfile), Failure> {
     let text = |field| Ok::<_, Failure>(body.text(field)?.map(|text| text.into_owned()));
-    // Only the label that notices carry: the rights are those of the admin who signed (group-types.md 2).
-    let operator = match body.account("From_Account", error::BAD_OPERATOR)? {
-        Some(name) => Operator::AppAdmin { name },
-        None => call.operator(),
-    };
+    let operator = operator(call, body)?;
     // Both names mean one thing; where both are given the new one wins.
     let old_mute_all = body.word("ShutUpAllMember", wire::switch)?;
     let change = ChangeProfile {
@@ -42,6 +38,16 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeProfile), 
     };
     shape::check_change_profile(&change, &call.rules.limits)?;
     Ok((body.group_id("GroupId")?, change))
+}
+
+/// Reads who is shown as the operator: only the label that notices carry, the rights are those of the admin who signed.
+///
+/// Source: docs/spec/group-types.md 2.
+pub(super) fn operator(call: &Call<'_>, body: &Object<'_>) -> Result<Operator, Failure> {
+    Ok(match body.account("From_Account", error::BAD_OPERATOR)? {
+        Some(name) => Operator::AppAdmin { name },
+        None => call.operator(),
+    })
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use crate::actors::{GroupView, MemberView, MsgFlag};
+use crate::actors::{GroupView, MemberView};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::{Call, Rules};
 use crate::config::Config;
-use crate::group::{Facts, Kind, Operator, Role};
+use crate::group::{Facts, Kind, MsgFlag, Operator, Role};
 use crate::id::{AccountId, AppId, GroupId};
 use crate::time::Stamp;
 
@@ -42,6 +42,7 @@ impl Bench {
             caller: account("root"),
             deadline: Instant::now(),
             now_secs: NOW_SECS,
+            request: None,
         })
     }
 
@@ -89,6 +90,8 @@ pub fn a_group(kind: Kind) -> GroupView {
         info_seq: 3,
         last_info: Stamp(1_787_000_001_000),
         last_msg: Stamp(0),
+        last_joined: Stamp(1_787_000_000_999),
+        joins_in_order: true,
     };
     GroupView {
         id: GroupId::parse("trail-club").expect("a group id"),

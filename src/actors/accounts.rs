@@ -1,0 +1,195 @@
+//! Which accounts exist, and what the front door may ask about that.
+//!
+//! Accounts lie in the shards that their names hash to, so a request that names several touches several shards, each
+//! of which carries out its part in one entry. Source: docs/spec/accounts.md, docs/spec/errors.md 6.
+
+use std::time::Instant;
+
+use muster_cluster::ShardId;
+use rustc_hash::FxHashMap;
+
+use super::call::{Caller, call};
+use super::message::ChangeAccounts;
+use super::quota::must_exist;
+use super::service::{not_sent, unreadable, within};
+use super::{ReadError, Service, SubmitError};
+use crate::group::Command;
+use crate::id::{AccountId, AppId};
+use crate::shard::{IdentityChange, identities, slot_of_account};
+
+/// Who exists besides those who were imported.
+#[derive(Debug)]
+pub struct Existing {
+    /// Everybody does, from the first mention.
+    pub everybody: bool,
+    /// Those whom the configuration names.
+    pub configured: FxHashMap<AppId, Vec<AccountId>>,
+}
+
+impl Default for Existing {
+    fn default() -> Self {
+        Self { everybody: true, configured: FxHashMap::default() }
+    }
+}
+
+/// An account to be imported; a text of `None` is left as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportAccount {
+    pub account: AccountId,
+    pub nick: Option<String>,
+    pub face_url: Option<String>,
+}
+
+impl Service {
+    /// Makes accounts known: whoever gets `Ok` is, also after a crash. One result per account, in that order.
+    ///
+    /// # Errors
+    /// [`SubmitError`] for each account whose shard did not answer; never `Refused`. Importing again does no harm.
+    pub async fn import_accounts(
+        &self,
+        app: AppId,
+        accounts: Vec<ImportAccount>,
+        deadline: Instant,
+    ) -> Vec<Result<(), SubmitError>> {
+        let imported = |import: ImportAccount| IdentityChange::imported(import.account, import.nick, import.face_url);
+        let changes = accounts.into_iter().map(imported).collect();
+        let results = self.change_accounts(app, changes, deadline).await;
+        results.into_iter().map(|result| result.map(|_| ())).collect()
+    }
+
+    /// Forgets accounts; groups keep them as members until somebody removes them. One result per account, in that
+    /// order: whether it had been imported.
+    ///
+    /// # Errors
+    /// As [`Service::import_accounts`].
+    pub async fn delete_accounts(
+        &self,
+        app: AppId,
+        accounts: Vec<AccountId>,
+        deadline: Instant,
+    ) -> Vec<Result<bool, SubmitError>> {
+        self.change_accounts(app, accounts.into_iter().map(IdentityChange::deleted).collect(), deadline).await
+    }
+
+    /// Carries changes out, all shards at the same time; for each whether the account was known before.
+    async fn change_accounts(
+        &self,
+        app: AppId,
+        changes: Vec<IdentityChange>,
+        deadline: Instant,
+    ) -> Vec<Result<bool, SubmitError>> {
+        let mut results = vec![Ok(true); changes.len()];
+        let mut asked = Vec::new();
+        for (shard, places) in self.by_shard(app, changes.iter().map(IdentityChange::account)) {
+            let of_shard = places.iter().map(|place| changes[*place].clone()).collect();
+            asked.push((places, self.ask_shard(shard, app, of_shard, deadline)));
+        }
+        for (places, sent) in asked {
+            let outcome = match sent {
+                Ok(caller) => caller.wait().await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(unknown) => unknown.into_iter().for_each(|position| results[places[position]] = Ok(false)),
+                Err(error) => places.into_iter().for_each(|place| results[place] = Err(error.clone())),
+            }
+        }
+        results
+    }
+
+    fn ask_shard(
+        &self,
+        shard: ShardId,
+        app: AppId,
+        changes: Vec<IdentityChange>,
+        deadline: Instant,
+    ) -> Result<Caller<Vec<usize>>, SubmitError> {
+        self.takes_writes()?;
+        let routing = self.routing.load();
+        let route = &routing.routes()[usize::from(shard.0)];
+        let Some(leadership) = route.leadership else {
+            return Err(SubmitError::Unavailable { what: "no leader is known for the account's shard" });
+        };
+        let (call, caller) = call(deadline);
+        route.host.try_send(ChangeAccounts { app, changes, leadership, call }).map_err(|error| not_sent(&error))?;
+        Ok(caller)
+    }
+
+    /// Reads whether accounts exist, in that order. Where everybody does, those are meant of whom something is
+    /// stored: they were imported, or have been in a group.
+    ///
+    /// # Errors
+    /// [`ReadError`], without an answer for any of them.
+    pub async fn accounts_known(
+        &self,
+        app: AppId,
+        accounts: &[AccountId],
+        deadline: Instant,
+    ) -> Result<Vec<bool>, ReadError> {
+        let accounts: Vec<&AccountId> = accounts.iter().collect();
+        within(deadline, self.known(app, &accounts)).await
+    }
+
+    async fn known(&self, app: AppId, accounts: &[&AccountId]) -> Result<Vec<bool>, ReadError> {
+        let by_mention = self.existing.everybody;
+        let mut known = vec![false; accounts.len()];
+        let routing = self.routing.load_full();
+        for (shard, places) in self.by_shard(app, accounts.iter().copied()) {
+            let route = &routing.routes()[usize::from(shard.0)];
+            if route.leadership.is_none() {
+                return Err(ReadError::Unavailable { what: "no leader is known for the account's shard" });
+            }
+            if by_mention {
+                // A mention comes from the group's shard, as a message.
+                Self::settle_inbox(route).await?;
+            }
+            Self::barrier(route).await?;
+            let named: Vec<&AccountId> = places.iter().map(|place| accounts[*place]).collect();
+            let found = identities::known(&route.rows, app, &named, by_mention).map_err(unreadable)?;
+            for (place, is_known) in places.into_iter().zip(found) {
+                known[place] = is_known || self.is_configured(app, accounts[place]);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The accounts that a command relies on and that do not exist; where everybody exists this costs nothing.
+    pub(super) async fn unknown_to(
+        &self,
+        app: AppId,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<Vec<AccountId>, SubmitError> {
+        if self.existing.everybody {
+            return Ok(Vec::new());
+        }
+        let mut accounts = must_exist(command);
+        accounts.retain(|account| !self.is_configured(app, account));
+        let known = within(deadline, self.known(app, &accounts)).await.map_err(|error| match error {
+            ReadError::Overloaded { what } => SubmitError::Overloaded { what },
+            ReadError::Unavailable { what } => SubmitError::Unavailable { what },
+            ReadError::NoSuchGroup | ReadError::NotSupported => {
+                SubmitError::Unavailable { what: "accounts cannot be looked up" }
+            }
+        })?;
+        Ok(accounts.into_iter().zip(known).filter(|(_, known)| !known).map(|(account, _)| account.clone()).collect())
+    }
+
+    fn is_configured(&self, app: AppId, account: &AccountId) -> bool {
+        self.existing.configured.get(&app).is_some_and(|accounts| accounts.contains(account))
+    }
+
+    /// The shards that accounts lie in, each with the places of its accounts in the list.
+    fn by_shard<'a>(&self, app: AppId, accounts: impl Iterator<Item = &'a AccountId>) -> Vec<(ShardId, Vec<usize>)> {
+        let routing = self.routing.load();
+        let mut by_shard: Vec<(ShardId, Vec<usize>)> = Vec::new();
+        for (place, account) in accounts.enumerate() {
+            let shard = routing.route(slot_of_account(app, account)).shard;
+            match by_shard.iter_mut().find(|(known, _)| *known == shard) {
+                Some((_, places)) => places.push(place),
+                None => by_shard.push((shard, vec![place])),
+            }
+        }
+        by_shard
+    }
+}

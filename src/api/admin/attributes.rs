@@ -1,0 +1,104 @@
+//! What the four commands that write attributes share. Source: docs/spec/rest-api.md 4.19 to 4.23.
+
+use crate::actors::Service;
+use crate::api::Call;
+use crate::api::body::Object;
+use crate::api::error::Failure;
+use crate::api::json::Json;
+use crate::group::{AttributeChange, ChangeAttributes, Command, shape};
+use crate::id::GroupId;
+
+/// Checks and carries out one write.
+pub(super) async fn write(
+    service: &Service,
+    call: &Call<'_>,
+    body: &Object<'_>,
+    change: AttributeChange,
+) -> Result<Vec<u8>, Failure> {
+    let (group, change) = checked(call, body, change)?;
+    call.attribute_write(&group)?;
+    call.submit(service, &group, Command::ChangeAttributes(change)).await?;
+    Ok(Json::ok().finish())
+}
+
+fn checked(
+    call: &Call<'_>,
+    body: &Object<'_>,
+    change: AttributeChange,
+) -> Result<(GroupId, ChangeAttributes), Failure> {
+    let change = ChangeAttributes { operator: call.operator(), change };
+    shape::check_change_attributes(&change, &call.rules.limits)?;
+    Ok((body.group_id("GroupId")?, change))
+}
+
+/// Reads `GroupAttr` as keys with values.
+pub(super) fn read_pairs(body: &Object<'_>) -> Result<Vec<(String, String)>, Failure> {
+    let items = body.required_objects("GroupAttr")?;
+    // Lower case, unlike every other pair of the wire.
+    let pair =
+        |item: &Object<'_>| Ok((item.required_text("key")?.into_owned(), item.required_text("value")?.into_owned()));
+    items.iter().map(pair).collect()
+}
+
+/// Reads `GroupAttr` as keys; their values, if any, say nothing.
+pub(super) fn read_keys(body: &Object<'_>) -> Result<Vec<String>, Failure> {
+    let items = body.required_objects("GroupAttr")?;
+    items.iter().map(|item| Ok(item.required_text("key")?.into_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, code};
+    use super::*;
+
+    fn list(items: &[String]) -> String {
+        format!(r#"{{"GroupId":"g","GroupAttr":[{}]}}"#, items.join(","))
+    }
+
+    #[test]
+    fn pairs_and_keys() {
+        let bench = Bench::new();
+        let body =
+            r#"{"GroupId":"g","GroupAttr":[{"key":"b","value":""},{"key":"a","value":"1"},{"key":"b","value":"2"}]}"#;
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let pairs = vec![pair("b", ""), pair("a", "1"), pair("b", "2")];
+        assert_eq!(read_pairs(&bench.object(body)), Ok(pairs.clone()));
+        assert_eq!(read_keys(&bench.object(body)), Ok(vec!["b".to_owned(), "a".to_owned(), "b".to_owned()]));
+        let asked = bench.read(body, |call, body| checked(call, body, AttributeChange::Merge(pairs.clone())));
+        let change = ChangeAttributes { operator: bench.operator(), change: AttributeChange::Merge(pairs) };
+        assert_eq!(asked, Ok((GroupId::parse("g").unwrap(), change)));
+    }
+
+    #[test]
+    fn what_is_no_attribute() {
+        let pairs = |body: &str| {
+            Bench::new().read(body, |call, body| checked(call, body, AttributeChange::Replace(read_pairs(body)?)))
+        };
+        let keys = |body: &str| {
+            Bench::new().read(body, |call, body| checked(call, body, AttributeChange::Delete(read_keys(body)?)))
+        };
+        let item = |key: usize, value: usize| {
+            list(&[format!(r#"{{"key":"{}","value":"{}"}}"#, "k".repeat(key), "v".repeat(value))])
+        };
+        for (body, of_pairs, of_keys) in [
+            (item(32, 4000), 0, 0),
+            (item(33, 1), 10045, 10045),
+            (item(1, 4001), 10046, 0),
+            (item(0, 1), 10004, 10004),
+            (list(&[]), 10004, 10004),
+            (list(&["{}".to_owned()]), 10004, 10004),
+            (list(&[r#"{"key":"a"}"#.to_owned()]), 10004, 0),
+            (list(&[r#"{"key":"a","value":1}"#.to_owned()]), 10004, 0),
+            (list(&[r#"{"key":1,"value":"a"}"#.to_owned()]), 10004, 10004),
+            (list(&[r#"{"Key":"a","Value":"a"}"#.to_owned()]), 10004, 10004),
+            (list(&[r#""a""#.to_owned()]), 10004, 10004),
+            (r#"{"GroupId":"g"}"#.to_owned(), 10004, 10004),
+            (r#"{"GroupId":"g","GroupAttr":{"key":"a","value":"a"}}"#.to_owned(), 10004, 10004),
+            (r#"{"GroupAttr":[{"key":"a","value":"a"}]}"#.to_owned(), 10004, 10004),
+            (r#"{"GroupId":"\n","GroupAttr":[{"key":"a","value":"a"}]}"#.to_owned(), 10015, 10015),
+        ] {
+            assert_eq!((code(pairs(&body)), code(keys(&body))), (of_pairs, of_keys), "{body}");
+        }
+        assert_eq!(code(Bench::new().read("{}", |call, body| checked(call, body, AttributeChange::Clear))), 10004);
+    }
+}

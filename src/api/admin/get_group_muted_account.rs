@@ -1,0 +1,89 @@
+//! `get_group_muted_account`, and what its older name shares with it. Source: docs/spec/rest-api.md 4.14 and 4.15.
+
+use super::topic;
+use crate::actors::Service;
+use crate::api::Call;
+use crate::api::body::Object;
+use crate::api::error::Failure;
+use crate::api::json::Json;
+use crate::id::{AccountId, GroupId};
+
+/// What the members of an answer are called; the two commands differ in nothing else.
+pub(super) struct Names {
+    pub list: &'static str,
+    pub until: &'static str,
+}
+
+const NAMES: Names = Names { list: "MutedAccountList", until: "MutedUntil" };
+
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+    answer(service, call, body, &NAMES).await
+}
+
+pub(super) async fn answer(
+    service: &Service,
+    call: &Call<'_>,
+    body: &Object<'_>,
+    names: &Names,
+) -> Result<Vec<u8>, Failure> {
+    let group = body.group_id("GroupId")?;
+    if topic::is_named(body, &group)? {
+        return Err(topic::missing(service, call, &group).await);
+    }
+    let list = service.muted(call.app, &group, call.now_secs, call.deadline).await?;
+    render(call, &group, &list.muted, names)
+}
+
+pub(super) fn render(
+    call: &Call<'_>,
+    group: &GroupId,
+    muted: &[(AccountId, u64)],
+    names: &Names,
+) -> Result<Vec<u8>, Failure> {
+    let mut json = Json::ok();
+    json.text("GroupId", group.as_str());
+    let mut fits = Ok(());
+    json.list(names.list, |json| {
+        for (account, until) in muted {
+            json.item(|json| {
+                json.text("Member_Account", account.as_str());
+                json.number(names.until, *until);
+            });
+            fits = call.fits(json);
+            if fits.is_err() {
+                return;
+            }
+        }
+    });
+    fits?;
+    call.sized(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, account, code, text};
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn answers() {
+        let group = GroupId::parse("trail-club").unwrap();
+        let answer = |muted: &[(AccountId, u64)]| {
+            Bench::new().call(|call| render(call, &group, muted, &NAMES).map(text)).unwrap()
+        };
+        assert_eq!(
+            answer(&[(account("piet"), 1_788_012_345), (account("zoe"), 4_294_967_295)]),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"GroupId":"trail-club","MutedAccountList":[{"Member_Account":"piet","MutedUntil":1788012345},{"Member_Account":"zoe","MutedUntil":4294967295}]}"#
+        );
+        assert!(answer(&[]).ends_with(r#""GroupId":"trail-club","MutedAccountList":[]}"#));
+    }
+
+    #[test]
+    fn too_large_an_answer_is_refused() {
+        let mut config = Config::default();
+        config.http.max_response_bytes = 1_024;
+        let group = GroupId::parse("g").unwrap();
+        let muted = vec![(account("a"), 1); 100];
+        assert_eq!(code(Bench::with(&config).call(|call| render(call, &group, &muted, &NAMES))), 10018);
+    }
+}

@@ -1,0 +1,70 @@
+//! `get_role_in_group`. Source: docs/spec/rest-api.md 4.12.
+
+use crate::actors::{NamedMembers, Service};
+use crate::api::body::Object;
+use crate::api::error::Failure;
+use crate::api::fields::read_accounts;
+use crate::api::json::Json;
+use crate::api::{Call, wire};
+use crate::id::{AccountId, GroupId};
+
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+    let (group, accounts) = read(call, body)?;
+    let found = service.named_members(call.app, &group, &accounts, call.deadline).await?;
+    render(call, &accounts, &found)
+}
+
+fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Vec<AccountId>), Failure> {
+    let accounts = read_accounts(body, "User_Account", call.rules.limits.role_query)?;
+    Ok((body.group_id("GroupId")?, accounts))
+}
+
+fn render(call: &Call<'_>, accounts: &[AccountId], found: &NamedMembers) -> Result<Vec<u8>, Failure> {
+    let mut json = Json::ok();
+    json.list("UserIdList", |json| {
+        for (account, member) in accounts.iter().zip(&found.members) {
+            json.item(|json| {
+                json.text("Member_Account", account.as_str());
+                json.text("Role", member.as_ref().map_or(wire::NOT_MEMBER, |member| wire::role_word(member.role)));
+            });
+        }
+    });
+    call.sized(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, a_member, account, code, text};
+    use super::*;
+    use crate::group::Kind;
+
+    #[test]
+    fn requests() {
+        let bench = Bench::new();
+        let asked = bench.read(r#"{"GroupId":"g","User_Account":["b","a","b"]}"#, read);
+        assert_eq!(asked, Ok((GroupId::parse("g").unwrap(), ["b", "a", "b"].map(account).to_vec())));
+        let names = |n: usize| (0..n).map(|i| format!("\"u{i}\"")).collect::<Vec<_>>().join(",");
+        for (body, expected) in [
+            (format!(r#"{{"GroupId":"g","User_Account":[{}]}}"#, names(500)), 0),
+            (format!(r#"{{"GroupId":"g","User_Account":[{}]}}"#, names(501)), 10005),
+            (r#"{"GroupId":"g","User_Account":[]}"#.to_owned(), 10004),
+            (r#"{"GroupId":"g"}"#.to_owned(), 10004),
+            (r#"{"GroupId":"g","User_Account":"a"}"#.to_owned(), 10004),
+            (r#"{"GroupId":"g","User_Account":[{}]}"#.to_owned(), 60015),
+            (r#"{"GroupId":"","User_Account":["a"]}"#.to_owned(), 10004),
+            (r#"{"GroupId":"\u007f","User_Account":["a"]}"#.to_owned(), 10015),
+        ] {
+            assert_eq!(code(bench.read(&body, read)), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn answers() {
+        let found = NamedMembers { kind: Kind::Public, members: vec![Some(a_member("otto")), None] };
+        let answer = Bench::new().call(|call| render(call, &["otto", "zoe"].map(account), &found).map(text));
+        assert_eq!(
+            answer.unwrap(),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"UserIdList":[{"Member_Account":"otto","Role":"Admin"},{"Member_Account":"zoe","Role":"NotMember"}]}"#
+        );
+    }
+}

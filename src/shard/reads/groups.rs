@@ -1,0 +1,70 @@
+//! Groups by name.
+
+use muster_cluster::{DiskError, Rows, View};
+
+use super::members::{by_join_time, member_view};
+use crate::id::{AppId, GroupId};
+use crate::shard::codes::Head;
+use crate::shard::view::GroupView;
+use crate::store::keys::slot_of_group;
+use crate::store::{GroupHeader, Keys, ProfileRow, decode};
+
+/// A full list of members is only given of groups up to so many. Source: docs/spec/rest-api.md 4.3.
+pub const LISTED_MEMBERS_MAX: u32 = 6000;
+
+/// A group's facts and what counts its other rows.
+pub fn head(rows: &Rows, app: AppId, id: &GroupId) -> Result<Option<Head>, DiskError> {
+    let keys = Keys::new(rows.generation());
+    Ok(rows.read(&keys.header(app, id), decode::<GroupHeader>)?.map(Head::from))
+}
+
+/// One group, with its members if wanted and if it is small enough to list.
+pub fn group(rows: &Rows, app: AppId, id: &GroupId, with_members: bool) -> Result<Option<GroupView>, DiskError> {
+    let view = rows.view();
+    let keys = Keys::new(view.generation());
+    let Some(header) = view.read(&keys.header(app, id), decode::<GroupHeader>)? else { return Ok(None) };
+    group_of(&view, keys, app, id, header, with_members).map(Some)
+}
+
+pub(super) fn group_of(
+    view: &View<'_>,
+    keys: Keys,
+    app: AppId,
+    id: &GroupId,
+    header: GroupHeader,
+    with_members: bool,
+) -> Result<GroupView, DiskError> {
+    let (slot, head) = (slot_of_group(app, id), Head::from(header));
+    let (gno, facts) = (head.gno, head.facts);
+    let lists = with_members && facts.kind.stores_members() && facts.member_count <= LISTED_MEMBERS_MAX;
+    let mut profile = None;
+    let mut members = lists.then(|| Vec::with_capacity(facts.member_count as usize));
+    match &mut members {
+        // Profile and members lie side by side: one scan reads both.
+        Some(members) => {
+            let (from, to) = keys.profile_and_members(slot, gno);
+            view.scan(&from, &to, |_, value| {
+                match profile {
+                    None => profile = Some(decode::<ProfileRow>(value)),
+                    Some(_) => members.push(member_view(decode(value), facts.kind)),
+                }
+                true
+            })?;
+        }
+        None => profile = view.read(&keys.profile(slot, gno), decode::<ProfileRow>)?,
+    }
+    let Some(profile) = profile else { panic!("group {id} has a header and no profile row") };
+    if let Some(members) = &mut members {
+        by_join_time(members);
+    }
+    Ok(GroupView {
+        id: id.clone(),
+        facts,
+        name: profile.name,
+        introduction: profile.introduction,
+        notification: profile.notification,
+        face_url: profile.face_url,
+        custom: profile.custom,
+        members,
+    })
+}

@@ -1,0 +1,219 @@
+//! Stored members of one group.
+
+use muster_cluster::{DiskError, Rows};
+
+use super::{Opened, open};
+use crate::group::{Facts, Kind, Role};
+use crate::id::{AccountId, AppId, GroupId};
+use crate::shard::codes::{member_msg_flag, role_of};
+use crate::shard::view::{LiveAdmins, MemberPage, MemberQuery, MemberView, NamedMembers, PageStart};
+use crate::store::keys::{PLACE_SHIFT, join_seq_of_member};
+use crate::store::{Key, MemberKey, MemberRow, decode};
+use crate::time::Stamp;
+
+pub(super) fn member_view(row: MemberRow, kind: Kind) -> MemberView {
+    MemberView {
+        msg_flag: member_msg_flag(&row, kind),
+        role: role_of(row.role),
+        account: row.account.0,
+        joined: Stamp(row.joined),
+        msg_seq: row.msg_seq,
+        last_send: Stamp(row.last_send),
+        name_card: row.name_card,
+        mute_until: row.mute_until,
+        custom: row.custom,
+    }
+}
+
+/// Join order is join time already; only members of one moment are put in order of their ids.
+pub(super) fn by_join_time(members: &mut [MemberView]) {
+    if !members.is_sorted_by(|a, b| (a.joined, &a.account) <= (b.joined, &b.account)) {
+        members.sort_by(|a, b| (a.joined, &a.account).cmp(&(b.joined, &b.account)));
+    }
+}
+
+/// Member rows that a page walks over at most, those of its place included: what decides who reads it.
+pub fn members_walked(facts: &Facts, query: &MemberQuery) -> u64 {
+    let ranked = u64::from(facts.admin_count) + 1;
+    if !wants(query, Role::Member) {
+        return ranked;
+    }
+    let limit = query.limit as u64;
+    let walked = match query.from {
+        PageStart::Offset(_) if !facts.joins_in_order => u64::MAX,
+        PageStart::Offset(_) if query.roles.is_empty() => limit.saturating_add(1 << PLACE_SHIFT),
+        PageStart::Offset(offset) => limit.saturating_add(offset).saturating_add(ranked),
+        PageStart::JoinSeq(_) => limit.saturating_add(ranked),
+    };
+    walked.min(facts.member_count.into())
+}
+
+fn wants(query: &MemberQuery, role: Role) -> bool {
+    query.roles.is_empty() || query.roles.contains(&role)
+}
+
+/// A page of members. Offsets count in the order of joining times; the cursor walks the order of joining.
+///
+/// The two orders are one, unless an import put somebody in who had joined elsewhere before others did here.
+pub fn members(rows: &Rows, app: AppId, id: &GroupId, query: &MemberQuery) -> Result<Option<MemberPage>, DiskError> {
+    let Some(group) = open(rows, app, id)? else { return Ok(None) };
+    let facts = &group.facts;
+    let mut page = MemberPage { kind: facts.kind, member_count: facts.member_count, members: Vec::new(), next: None };
+    if !facts.kind.stores_members() {
+        return Ok(Some(page));
+    }
+    match (wants(query, Role::Member), &query.from) {
+        // Owner and admins have an index of their own, so their page costs what they are.
+        (false, _) => listed_by_role(&group, query, &mut page)?,
+        (true, PageStart::Offset(offset)) if !facts.joins_in_order => {
+            page.members = sorted(&group, query, *offset)?;
+        }
+        (true, _) => in_join_order(&group, query, &mut page)?,
+    }
+    Ok(Some(page))
+}
+
+fn in_join_order(group: &Opened<'_>, query: &MemberQuery, page: &mut MemberPage) -> Result<(), DiskError> {
+    let (mut skip, start) = match query.from {
+        PageStart::JoinSeq(join_seq) => (0, join_seq),
+        PageStart::Offset(offset) if query.roles.is_empty() => {
+            let Some((start, skip)) = place_of(group, offset)? else { return Ok(()) };
+            (skip, start)
+        }
+        PageStart::Offset(offset) => (offset, 0),
+    };
+    let (from, to) = group.keys.members_from(group.slot, group.gno, start);
+    group.view.scan(&from, &to, |key, value| {
+        let row: MemberRow = decode(value);
+        if !wants(query, role_of(row.role)) {
+            return true;
+        }
+        if skip > 0 {
+            skip -= 1;
+            return true;
+        }
+        if page.members.len() == query.limit {
+            page.next = join_seq_of_member(key);
+            return false;
+        }
+        page.members.push(member_view(row, group.facts.kind));
+        true
+    })
+}
+
+/// Everybody is read for it: no row says how many joined before a moment. The cap of members bounds it.
+fn sorted(group: &Opened<'_>, query: &MemberQuery, offset: u64) -> Result<Vec<MemberView>, DiskError> {
+    let mut all = Vec::new();
+    let (from, to) = group.keys.members_from(group.slot, group.gno, 0);
+    group.view.scan(&from, &to, |_, value| {
+        let row: MemberRow = decode(value);
+        if wants(query, role_of(row.role)) {
+            all.push(member_view(row, group.facts.kind));
+        }
+        true
+    })?;
+    by_join_time(&mut all);
+    Ok(all.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(query.limit).collect())
+}
+
+/// Where the member of that offset is: a place in join order, and how many to pass over from there.
+fn place_of(group: &Opened<'_>, offset: u64) -> Result<Option<(u64, u64)>, DiskError> {
+    let (from, to) = group.keys.places(group.slot, group.gno);
+    let mut left = offset;
+    let mut found = None;
+    group.view.scan(&from, &to, |key, value| {
+        let count = u64::from(decode::<u16>(value));
+        if left < count {
+            if let Some(Key::Place { place, .. }) = Key::parse(key) {
+                found = Some((place << PLACE_SHIFT, left));
+            }
+            return false;
+        }
+        left -= count;
+        true
+    })?;
+    Ok(found)
+}
+
+fn listed_by_role(group: &Opened<'_>, query: &MemberQuery, page: &mut MemberPage) -> Result<(), DiskError> {
+    let mut places = Vec::new();
+    let (from, to) = group.keys.roles(group.slot, group.gno);
+    group.view.scan(&from, &to, |key, _| {
+        if let Some(Key::Role { role, join_seq, .. }) = Key::parse(key)
+            && query.roles.contains(&role_of(role))
+        {
+            places.push(join_seq);
+        }
+        true
+    })?;
+    places.sort_unstable();
+    match query.from {
+        PageStart::Offset(offset) => {
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            if group.facts.joins_in_order {
+                places.drain(..places.len().min(offset));
+                places.truncate(query.limit);
+                page.members = at_places(group, &places)?;
+            } else {
+                let mut all = at_places(group, &places)?;
+                by_join_time(&mut all);
+                page.members = all.into_iter().skip(offset).take(query.limit).collect();
+            }
+        }
+        PageStart::JoinSeq(from) => {
+            places.drain(..places.partition_point(|p| *p < from));
+            page.next = places.get(query.limit).copied();
+            places.truncate(query.limit);
+            page.members = at_places(group, &places)?;
+        }
+    }
+    Ok(())
+}
+
+fn at_places(group: &Opened<'_>, places: &[u64]) -> Result<Vec<MemberView>, DiskError> {
+    let mut members = Vec::with_capacity(places.len());
+    for join_seq in places {
+        let key = group.keys.member(group.slot, group.gno, *join_seq);
+        if let Some(row) = group.view.read(&key, decode::<MemberRow>)? {
+            members.push(member_view(row, group.facts.kind));
+        }
+    }
+    Ok(members)
+}
+
+/// Members by name, one per account in that order.
+pub fn named_members(
+    rows: &Rows,
+    app: AppId,
+    id: &GroupId,
+    accounts: &[AccountId],
+) -> Result<Option<NamedMembers>, DiskError> {
+    let Some(group) = open(rows, app, id)? else { return Ok(None) };
+    let kind = group.facts.kind;
+    let mut members = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        let key = group.keys.member_key(group.slot, group.gno, account);
+        let row = match group.view.read(&key, decode::<MemberKey>)? {
+            Some(key) => {
+                let key = group.keys.member(group.slot, group.gno, key.join_seq);
+                group.view.read(&key, decode::<MemberRow>)?
+            }
+            None => None,
+        };
+        members.push(row.map(|row| member_view(row, kind)));
+    }
+    Ok(Some(NamedMembers { kind, members }))
+}
+
+/// The admins of a live room, whose index by role is in the order of their appointment.
+pub fn live_admins(rows: &Rows, app: AppId, id: &GroupId) -> Result<Option<LiveAdmins>, DiskError> {
+    let Some(group) = open(rows, app, id)? else { return Ok(None) };
+    let mut admins = Vec::new();
+    let (from, to) = group.keys.roles(group.slot, group.gno);
+    group.view.scan(&from, &to, |_, value| {
+        let account = std::str::from_utf8(value).ok().and_then(|id| AccountId::parse(id).ok());
+        admins.push(account.unwrap_or_else(|| panic!("the role index of group {id} names no account: {value:02x?}")));
+        true
+    })?;
+    Ok(Some(LiveAdmins { kind: group.facts.kind, admins }))
+}

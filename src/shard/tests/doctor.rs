@@ -1,0 +1,203 @@
+//! What the doctor finds: rows taken away, and rows put in.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::group::{MemberChange, MsgFlag};
+use crate::store::{AccountHeader, GroupHeader, JoinedRow, Key, Keys, MemberKey, MemberRow, decode, encode};
+
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A public group with everything a group can have, a live room, and a message still on its way.
+fn a_world_of_all_rows() -> World {
+    let mut world = World::new();
+    let id = a_created_group(&mut world, &["u1", "u2"]);
+    let mut told = add(&["u3"]);
+    told.silent = false;
+    world.submit(&id, &Command::Add(told));
+    let at = Stamp(world.at);
+    let until = world.at / 1000 + 1_000;
+    let role = MemberChange::Role(Role::Admin);
+    world.happen(&id, Event::MemberChanged { account: account("u1"), changes: vec![role] }, vec![]);
+    world.happen(&id, Event::Muted { accounts: accounts(&["u2", "far"]), until_secs: until, at }, vec![]);
+    let set = vec![("route".to_owned(), "north".to_owned())];
+    world.happen(&id, Event::AttributesChanged { set, removed: vec![] }, vec![]);
+    world.happen(&id, Event::CountersChanged { set: vec![("likes".to_owned(), 3)], removed: vec![] }, vec![]);
+    let room = a_live_room(&mut world, "olga");
+    let ban = Event::Banned { accounts: accounts(&["u4"]), until_secs: until, description: "ads".into(), at };
+    world.happen(&room, ban, vec![]);
+    let appointed = Event::LiveAdminsChanged { appointed: accounts(&["u5"]), dismissed: vec![], at };
+    world.happen(&room, appointed, vec![]);
+    world.settle();
+    // One more change whose message stays on its way.
+    world.submit(&group_id(1), &Command::Create(create(Kind::Public)));
+    let mut other = add(&["u1", "u2", "u3", "u4", "u5"]);
+    other.silent = true;
+    world.submit(&group_id(1), &Command::Add(other));
+    assert!(!world.on_their_way.is_empty());
+    assert_eq!(world.examine().differences, Vec::<String>::new());
+    world
+}
+
+fn all_rows(world: &World) -> Rows {
+    world.sides.iter().flat_map(rows_of).collect()
+}
+
+fn differences<'r>(rows: impl Iterator<Item = &'r (Vec<u8>, Vec<u8>)>) -> Vec<String> {
+    let mut doctor = Doctor::default();
+    rows.for_each(|(key, value)| doctor.row(key, value));
+    doctor.finish(SHARDS).differences
+}
+
+#[test]
+fn the_doctor_misses_every_row_that_is_missing() {
+    let rows = all_rows(&a_world_of_all_rows());
+    let mut kinds = BTreeSet::new();
+    for (missing, (key, _)) in rows.iter().enumerate() {
+        let parsed = Key::parse(key).expect("a key of the catalogue");
+        // Nothing else says what these should be.
+        if matches!(parsed, Key::Quota { .. } | Key::Attribute { .. } | Key::Counter { .. }) {
+            continue;
+        }
+        let others = rows.iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, row)| row);
+        assert!(!differences(others).is_empty(), "{parsed:?}");
+        kinds.insert(format!("{parsed:?}").split(' ').next().unwrap_or_default().to_owned());
+    }
+    assert!(kinds.len() >= 17, "{kinds:?}");
+}
+
+/// Changes the first row that `change` has something to say about; it must be noticed.
+fn finds(rows: &Rows, what: &str, change: impl Fn(&Key, &[u8]) -> Option<Vec<u8>>) {
+    let mut rows = rows.clone();
+    let changed = rows.iter_mut().find_map(|(key, value)| {
+        let other = change(&Key::parse(key).expect("a key of the catalogue"), value)?;
+        assert_ne!(&other, value, "{what}");
+        *value = other;
+        Some(())
+    });
+    assert!(changed.is_some(), "{what}: no such row");
+    let found = differences(rows.iter());
+    assert!(found.iter().any(|difference| difference.contains(what)), "{what}: {found:?}");
+}
+
+/// The row of a public group's header with one field changed.
+fn header(key: &Key, value: &[u8], change: impl Fn(&mut GroupHeader)) -> Option<Vec<u8>> {
+    let Key::Header { .. } = key else { return None };
+    let mut row: GroupHeader = decode(value);
+    let before = row.clone();
+    change(&mut row);
+    (row != before).then(|| encode(&row))
+}
+
+fn member(key: &Key, value: &[u8], name: &str, change: impl Fn(&mut MemberRow)) -> Option<Vec<u8>> {
+    let Key::Member { .. } = key else { return None };
+    let mut row: MemberRow = decode(value);
+    (row.account.0 == account(name)).then(|| {
+        change(&mut row);
+        encode(&row)
+    })
+}
+
+#[test]
+fn the_doctor_finds_every_copy_that_differs() {
+    let rows = all_rows(&a_world_of_all_rows());
+    finds(&rows, "mutes, has 2", |key, value| {
+        header(key, value, |row| row.mute_count += u32::from(row.mute_count > 0))
+    });
+    finds(&rows, "bans, has 1", |key, value| header(key, value, |row| row.ban_count += row.ban_count));
+    finds(&rows, "admins, has 1", |key, value| header(key, value, |row| row.admin_count *= 2));
+    finds(&rows, "a live room counts 1 members", |key, value| {
+        header(key, value, |row| row.member_count += u32::from(row.kind == 4))
+    });
+    finds(&rows, "the last is", |key, value| header(key, value, |row| row.last_joined = row.last_joined.min(1)));
+    finds(&rows, "by place and", |key, value| member(key, value, "u2", |row| row.mute_until += 1));
+    finds(&rows, "its mute says", |key, value| match key {
+        Key::Mute { account: muted, .. } if *muted == account("u2") => Some(encode(&(decode::<u64>(value) + 1))),
+        _ => None,
+    });
+    finds(&rows, "by place and", |key, value| match key {
+        Key::MemberKey { account: named, .. } if *named == account("u1") => {
+            Some(encode(&MemberKey { role: 3, ..decode(value) }))
+        }
+        _ => None,
+    });
+    finds(&rows, "joined in order", |key, value| member(key, value, "u3", |row| row.joined = 1));
+    finds(&rows, "lists {", |key, _| matches!(key, Key::Role { role: 2, .. }).then(|| b"u2".to_vec()));
+    finds(&rows, "is no admin", |key, value| member(key, value, "u5", |row| row.role = 3));
+    finds(&rows, "the census says", |key, value| {
+        matches!(key, Key::Census { .. }).then(|| encode(&(decode::<u64>(value) + 1)))
+    });
+    for change in [
+        |row: &mut JoinedRow| row.flags ^= JoinedRow::flags(true, false, false),
+        |row: &mut JoinedRow| row.flags |= JoinedRow::flags(false, false, true),
+        |row: &mut JoinedRow| row.join_seq += 1,
+        |row: &mut JoinedRow| row.joined += 1,
+        |row: &mut JoinedRow| row.kind = 5,
+    ] {
+        finds(&rows, "lists slot", |key, value| match key {
+            Key::Joined { account: named, .. } if *named == account("ann") => {
+                let mut row = decode(value);
+                change(&mut row);
+                Some(encode(&row))
+            }
+            _ => None,
+        });
+    }
+    finds(&rows, "groups, has", |key, value| match key {
+        Key::Account { .. } => {
+            let row: AccountHeader = decode(value);
+            Some(encode(&AccountHeader { joined_count: row.joined_count + 1, ..row }))
+        }
+        _ => None,
+    });
+}
+
+#[test]
+fn the_doctor_finds_rows_where_none_belong() {
+    let world = a_world_of_all_rows();
+    let rows = all_rows(&world);
+    let keys = Keys::new(1);
+    let (slot, gno) = world.place(&group_id(0));
+    let nobody = Gno(gno.0 + 1_000);
+    let far = account("far");
+    let planted: [(&str, Vec<u8>, Vec<u8>); 6] = [
+        ("belong to no group", keys.attribute(slot, nobody, "a"), encode(&"b".to_owned())),
+        ("belong to no group", keys.counter(slot, nobody, "a"), encode(&1_i64)),
+        ("belong to no group", keys.mute(slot, nobody, &far), encode(&9_u64)),
+        ("has 3", keys.mute(slot, gno, &account("else")), encode(&9_u64)),
+        ("the census says", keys.census(ShardId(0), AppId(9), 2), encode(&1_u64)),
+        ("by place and", keys.member(slot, gno, 3), {
+            let row = rows.iter().find_map(|(key, value)| match Key::parse(key) {
+                Some(Key::Member { .. }) => Some(decode::<MemberRow>(value)),
+                _ => None,
+            });
+            encode(&MemberRow { account: far.clone().into(), ..row.expect("a member") })
+        }),
+    ];
+    for (what, key, value) in planted {
+        let extra = (key, value);
+        let found = differences(rows.iter().filter(|(key, _)| *key != extra.0).chain([&extra]));
+        assert!(found.iter().any(|difference| difference.contains(what)), "{what}: {found:?}");
+    }
+}
+
+/// A mute that was over is swept some time, and what a member's row says of it is not looked for.
+#[test]
+fn a_copy_of_a_mute_that_is_over_is_no_difference() {
+    let mut world = World::new();
+    let id = a_created_group(&mut world, &["u1", "u2"]);
+    let mute = |world: &World, name: &str, for_secs: u64| Event::Muted {
+        accounts: accounts(&[name]),
+        until_secs: world.at / 1000 + for_secs,
+        at: Stamp(world.at),
+    };
+    world.happen(&id, mute(&world, "u1", 10), vec![]);
+    world.at += 20_000;
+    world.happen(&id, mute(&world, "u2", 10), vec![]);
+    assert_eq!(world.head(&id).mute_count, 1);
+    assert_eq!(world.examine().differences, Vec::<String>::new());
+    // Nor is it one that a member wants something else of messages.
+    let flag = MemberChange::MsgFlag(MsgFlag::Discard);
+    world.happen(&id, Event::MemberChanged { account: account("u1"), changes: vec![flag] }, vec![]);
+    assert_eq!(world.examine().differences, Vec::<String>::new());
+}
