@@ -1,5 +1,6 @@
-//! Do the arrows of ARCHITECTURE.md hold in every file, and would a wrong one be seen?
+//! Do the arrows of ARCHITECTURE.md hold in every file, and does what they cite exist? Would a wrong one be seen?
 
+mod citations;
 mod planted;
 mod rules;
 mod scan;
