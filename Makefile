@@ -21,7 +21,7 @@ build:
 
 # Published SDKs of the hosted product are run against a node: they come from PyPI and npm.
 test: ## runs every test
-	@$(BUILD) --also python3 --also npm --also openssl cargo test --release --locked --workspace
+	@$(BUILD) --also python3-venv --also npm --also openssl cargo test --release --locked --workspace
 
 # Nothing is linked, so RocksDB is not compiled. A target directory of its own: the changed environment
 # would make cargo compile RocksDB again in the main one.
