@@ -154,6 +154,7 @@ impl Node {
         if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the HTTP server did not stop cleanly");
         }
+        tracing::info!("no request is under way any more: closing the shards");
         self.cluster.stop().await;
         for arbiter in &self.arbiters {
             arbiter.stop();

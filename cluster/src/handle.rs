@@ -175,13 +175,17 @@ impl Cluster {
         Ok(ShardHandle { replica })
     }
 
-    /// Stops all replicas, writes and flushes what is under way, ends the disk's threads.
+    /// Stops all replicas, ends the disk's threads. What a log has taken is carried out; what comes later is refused.
     ///
     /// Waits for a flush under way, however long it takes.
     /// The folder is free for another process when the last handle to the cluster, its shards and rows is gone.
     pub async fn stop(&self) {
         let replicas = std::mem::take(&mut *self.inner.replicas.lock());
-        for replica in replicas {
+        // All before any: a shard must not be asked by another one when it is gone.
+        for replica in &replicas {
+            replica.retire().await;
+        }
+        for replica in &replicas {
             replica.stop().await;
         }
         self.inner.disk.close().await;

@@ -5,3 +5,4 @@ mod durability;
 mod folder;
 mod recorder;
 mod replication;
+mod stop;

@@ -1,8 +1,9 @@
-//! SIGTERM under load: whoever was heard is answered, and nothing is left to repair.
+//! SIGTERM under load: whoever was heard is answered, nothing is left to repair, and the end is quiet.
 
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::check::check;
 use crate::crash::{SETTINGS, start};
@@ -10,7 +11,7 @@ use crate::load::{Answer, Load, ask, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
 use crate::shim::Shim;
-use crate::support::Settings;
+use crate::support::{Client, Node, Settings, Stopped};
 use crate::until::until;
 
 const CLIENTS: usize = 16;
@@ -23,20 +24,10 @@ async fn every_request_in_flight_at_sigterm_is_answered() {
     let folder = tempfile::tempdir().expect("a folder for the node");
     let settings = shim.under(folder.path(), SETTINGS);
     let node = start(folder, settings);
-    // Every client has its connection before.
-    let mut clients = Vec::new();
-    for i in 0..CLIENTS {
-        let mut client = node.client().await;
-        client.ok("create_group", json!({ "Type": "Public", "Name": "n", "GroupId": format!("g{i}") })).await;
-        clients.push(client);
-    }
+    let clients = clients_with_groups(&node).await;
 
     shim.hang_flushes();
-    let asked = clients.into_iter().enumerate().map(|(i, mut client)| {
-        let body = json!({ "GroupId": format!("g{i}"), "MemberList": [{ "Member_Account": "ann" }] });
-        tokio::spawn(async move { ask(&mut client, "add_group_member", &body).await })
-    });
-    let asked: Vec<_> = asked.collect();
+    let asked = add_to_groups(clients);
     until("requests held back by the disk", LOAD_TIMEOUT, || shim.flushes_hanging() > 0).await;
     until("every request reached the node", LOAD_TIMEOUT, || !has_unread_requests(node.address.port())).await;
     node.signal_term();
@@ -47,14 +38,69 @@ async fn every_request_in_flight_at_sigterm_is_answered() {
     }
     let (stopped, status) = node.wait();
     assert_eq!(status.code(), Some(0), "{status}");
+    insist_on_a_quiet_end(&stopped);
     stopped.examine();
+    insist_on_additions(&stopped.start()).await;
+}
 
-    let node = stopped.start();
+/// Callers have given up by then, and what they asked for is still on its way into the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_finishes_quietly_what_its_callers_no_longer_wait_for() {
+    let shim = Shim::build();
+    let folder = tempfile::tempdir().expect("a folder for the node");
+    let impatient = "[http]\ntimeout_ms = 200\nshutdown_timeout_ms = 0\n[api]\nindex_wait_ms = 200\n";
+    let settings = shim.under(folder.path(), &format!("{SETTINGS}{impatient}"));
+    let node = start(folder, settings);
+    let clients = clients_with_groups(&node).await;
+
+    shim.hang_flushes();
+    for (i, answer) in add_to_groups(clients).into_iter().enumerate() {
+        assert_eq!(answer.await.expect("a client"), Answer::Unknown, "client {i}");
+    }
+    node.signal_term();
+    until("the node closes its shards", LOAD_TIMEOUT, || node.log().contains("closing the shards")).await;
+    shim.lift();
+    let (stopped, status) = node.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+    insist_on_a_quiet_end(&stopped);
+    stopped.examine();
+}
+
+/// Clients with a group each; every one has its connection.
+async fn clients_with_groups(node: &Node) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for i in 0..CLIENTS {
+        let mut client = node.client().await;
+        client.ok("create_group", json!({ "Type": "Public", "Name": "n", "GroupId": format!("g{i}") })).await;
+        clients.push(client);
+    }
+    clients
+}
+
+/// Every client asks for a member in its group, all at once.
+fn add_to_groups(clients: Vec<Client>) -> Vec<JoinHandle<Answer>> {
+    let add = |(i, mut client): (usize, Client)| {
+        let body = json!({ "GroupId": format!("g{i}"), "MemberList": [{ "Member_Account": "ann" }] });
+        tokio::spawn(async move { ask(&mut client, "add_group_member", &body).await })
+    };
+    clients.into_iter().enumerate().map(add).collect()
+}
+
+/// Whether every group has the member that was asked for.
+async fn insist_on_additions(node: &Node) {
     let mut client = node.client().await;
     for i in 0..CLIENTS {
         let group = client.ok("get_group_member_info", json!({ "GroupId": format!("g{i}") })).await;
         assert_eq!(group["MemberNum"], 1, "{group}");
     }
+}
+
+/// A stop is nothing to be warned of: whoever reads an error in a log must be able to take it for one.
+fn insist_on_a_quiet_end(stopped: &Stopped) {
+    let log = std::fs::read_to_string(stopped.folder.path().join("log")).expect("the log");
+    let loud: Vec<&str> = log.lines().filter(|line| line.contains("ERROR") || line.contains("WARN")).collect();
+    assert!(loud.is_empty(), "{}", loud.join("\n"));
+    assert!(log.lines().last().is_some_and(|line| line.contains("stopped")), "{log}");
 }
 
 /// Whether bytes sent to a port on this machine wait to be read.
@@ -92,6 +138,7 @@ async fn sigterm_under_load_loses_nothing_and_leaves_nothing_to_repair() {
         (model, tally) = load.finish().await;
         println!("round {round}: {tally:?}");
         assert_eq!(status.code(), Some(0), "{status}");
+        insist_on_a_quiet_end(&stopped);
         stopped.examine();
         node = stopped.start();
         let differences = check(&mut node.client().await, &mut model).await;

@@ -13,9 +13,9 @@ use openraft::error::{ClientWriteError, ForwardReason, RaftError};
 use openraft::impls::ProgressResponder;
 use openraft::metrics::RaftServerMetrics;
 use openraft::type_config::alias::WatchReceiverOf;
-use openraft::{Config, LinearizerOption, ServerState, SnapshotPolicy};
+use openraft::{Config, LinearizerOption, RaftState, ServerState, SnapshotPolicy};
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -37,6 +37,9 @@ const LEASE_RETRY: Duration = Duration::from_millis(10);
 /// Of the longest election timeout, how much a lease is good for: clocks of two nodes run apart.
 const LEASE_PERCENT: u32 = 70;
 
+/// Calls to the core at the same time; a replica has a handful of callers.
+const CALLS_MAX: u32 = 1 << 10;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Timings {
     pub(crate) heartbeat: Duration,
@@ -55,6 +58,9 @@ pub(crate) struct RunningReplica {
     /// How long a proposal waits for a lease that has run out.
     lease_wait: Duration,
     cutter: AbortHandle,
+    gate: Gate,
+    progress: watch::Receiver<Progress>,
+    retiring: watch::Sender<bool>,
 }
 
 impl RunningReplica {
@@ -78,14 +84,18 @@ impl RunningReplica {
         let replica = Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone());
         let raft = Raft::new(node, config, NoPeers, log.clone(), replica).await.map_err(|error| error.to_string())?;
         let (leading, leadership) = watch::channel(None);
-        tokio::spawn(watch_leadership(node, raft.server_metrics(), reports.clone(), leading));
+        let (retiring, retires) = watch::channel(false);
+        tokio::spawn(watch_leadership(node, raft.server_metrics(), reports.clone(), retires, leading));
         begin(&raft, node).await?;
 
+        let gate = Gate::default();
+        let progress = reports.progress.subscribe();
         let (barriers, requests) = mpsc::channel(BARRIERS_MAX);
         let lease = timings.election_max * LEASE_PERCENT / 100;
-        tokio::spawn(answer_barriers(raft.clone(), reports.progress.subscribe(), requests, lease));
-        let cutter = tokio::spawn(cut_log(raft.clone(), log)).abort_handle();
-        Ok(Self { shard, rows, raft, leadership, barriers, lease_wait: timings.election_max, cutter })
+        tokio::spawn(answer_barriers(raft.clone(), gate.clone(), progress.clone(), requests, lease));
+        let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
+        let lease_wait = timings.election_max;
+        Ok(Self { shard, rows, raft, leadership, barriers, lease_wait, cutter, gate, progress, retiring })
     }
 
     pub(crate) fn shard(&self) -> ShardId {
@@ -105,6 +115,7 @@ impl RunningReplica {
         let proposal = Proposal(payload);
         let deadline = Instant::now() + self.lease_wait;
         loop {
+            let call = self.gate.enter().await.ok_or(ProposeError::NotLeader)?;
             let (responder, mut outcome) = ProgressResponder::complete_only();
             let sent = self.raft.write(proposal.clone()).responder(responder).with_leader(leadership.term).await;
             // A core that has stopped did not take the message.
@@ -113,6 +124,7 @@ impl RunningReplica {
             // refused. Only then may the next proposal follow, or it could overtake this one's retry. If the
             // core stopped in between, the outcome tells.
             let _ = self.raft.with_raft_state(|_| ()).await;
+            drop(call);
             match outcome.try_recv() {
                 Ok(Err(ClientWriteError::ForwardToLeader(forward))) => {
                     if forward.reason != ForwardReason::LeaseExpired || Instant::now() >= deadline {
@@ -146,11 +158,66 @@ impl RunningReplica {
         answer.await.unwrap_or(Err(BarrierError::Stopped))
     }
 
-    pub(crate) async fn stop(&self) {
+    /// Leads no more and takes no further proposals and barriers; to be followed by [`RunningReplica::stop`].
+    pub(crate) async fn retire(&self) {
+        self.retiring.send_replace(true);
         self.cutter.abort();
+        self.gate.close().await;
+    }
+
+    /// Carries out what the log has taken, then ends.
+    pub(crate) async fn stop(&self) {
+        self.settle().await;
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!(shard = self.shard.0, %error, "a replica did not stop cleanly");
         }
+    }
+
+    /// Waits until all of the log is applied and its rows are written, or never will be.
+    ///
+    /// A core that ends before leaves proposals without an outcome, and complains of whatever reports to it later.
+    async fn settle(&self) {
+        let mut progress = self.progress.clone();
+        if progress.borrow().stopped {
+            return;
+        }
+        // What a follower's log ends with may never be committed.
+        let of_leader = |state: &RaftState<Types>| match state.server_state {
+            ServerState::Leader => state.log_ids.last().map(|id| id.index()),
+            _ => None,
+        };
+        let Ok(Some(last)) = self.raft.with_raft_state(of_leader).await else { return };
+        // Both may fail only because the core has ended.
+        let _ = self.raft.wait(None).applied_index_at_least(Some(last), "stop").await;
+        let _ = progress.wait_for(|progress| progress.stopped || progress.written >= last).await;
+    }
+}
+
+/// Lets calls to the core pass until the replica retires.
+///
+/// A call that finds the core gone, or is dropped by it, is an error to openraft and is logged as one. It is none in
+/// a stop: so the last call is over before the core ends.
+#[derive(Clone)]
+struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(CALLS_MAX as usize)))
+    }
+}
+
+impl Gate {
+    /// To be held during a call; `None`: the gate is closed.
+    async fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.acquire().await.ok()
+    }
+
+    /// Returns when everybody who passed has left, and nobody passes any more.
+    async fn close(&self) {
+        // Those who come later stand in line behind this one, and find the gate closed.
+        let all = self.0.acquire_many(CALLS_MAX).await;
+        self.0.close();
+        drop(all);
     }
 }
 
@@ -191,6 +258,7 @@ async fn watch_leadership(
     node: u64,
     mut metrics: WatchReceiverOf<Types, RaftServerMetrics<Types>>,
     reports: Reports,
+    mut retires: watch::Receiver<bool>,
     leading: watch::Sender<Option<Leadership>>,
 ) {
     let mut blank = reports.blank_term.subscribe();
@@ -202,11 +270,25 @@ async fn watch_leadership(
         tokio::select! {
             changed = metrics.changed() => if changed.is_err() { break },
             changed = blank.changed() => if changed.is_err() { break },
+            () = told(&mut retires) => {
+                // The core goes on until its log is carried out; who leads is nobody's business any more.
+                leading.send_replace(None);
+                while metrics.changed().await.is_ok() {}
+                break;
+            }
         }
     }
     // The core is gone. Whoever waits for it to write must not wait for ever.
     leading.send_replace(None);
     reports.stopped();
+}
+
+/// Returns when the watch says so.
+async fn told(watch: &mut watch::Receiver<bool>) {
+    if watch.wait_for(|&told| told).await.is_err() {
+        // Whoever could have said so is gone.
+        std::future::pending().await
+    }
 }
 
 fn led_term(node: u64, metrics: &RaftServerMetrics<Types>) -> Option<u64> {
@@ -218,13 +300,14 @@ fn led_term(node: u64, metrics: &RaftServerMetrics<Types>) -> Option<u64> {
 /// Answers all barriers that wait with one; those that come meanwhile get the next.
 async fn answer_barriers(
     raft: Raft,
+    gate: Gate,
     mut progress: watch::Receiver<Progress>,
     mut requests: mpsc::Receiver<oneshot::Sender<Result<(), BarrierError>>>,
     lease: Duration,
 ) {
     let mut waiting = Vec::new();
     while requests.recv_many(&mut waiting, BARRIERS_MAX).await > 0 {
-        let answer = barrier(&raft, &mut progress, lease).await;
+        let answer = barrier(&raft, &gate, &mut progress, lease).await;
         for request in waiting.drain(..) {
             // Who asked may have given up.
             let _ = request.send(answer.clone());
@@ -232,13 +315,20 @@ async fn answer_barriers(
     }
 }
 
-async fn barrier(raft: &Raft, progress: &mut watch::Receiver<Progress>, lease: Duration) -> Result<(), BarrierError> {
+async fn barrier(
+    raft: &Raft,
+    gate: &Gate,
+    progress: &mut watch::Receiver<Progress>,
+    lease: Duration,
+) -> Result<(), BarrierError> {
+    let call = gate.enter().await.ok_or(BarrierError::Stopped)?;
     // Under the lease; if it has run out, a round of heartbeats renews it, within one election timeout.
     let linearizer =
         raft.get_read_linearizer(LinearizerOption::new(Some(lease), true)).await.map_err(|error| match error {
             RaftError::Fatal(_) => BarrierError::Stopped,
             RaftError::APIError(_) => BarrierError::NotLeader,
         })?;
+    drop(call);
     let index = linearizer.read_log_id().index();
     let reached = progress.wait_for(|progress| progress.stopped || progress.written >= index).await;
     match reached {
@@ -250,12 +340,12 @@ async fn barrier(raft: &Raft, progress: &mut watch::Receiver<Progress>, lease: D
 /// Keeps the log below its limit: whenever it has grown by half of it, the half before that is cut.
 ///
 /// The log found at the start is cut at once, so that many short runs do not add up.
-async fn cut_log(raft: Raft, log: LogStore) {
+async fn cut_log(raft: Raft, gate: Gate, log: LogStore) {
     let mut older = last_index(&raft);
     let mut upto = older;
     loop {
         if let Some(index) = upto
-            && cut(&raft, index).await.is_none()
+            && cut(&raft, &gate, index).await.is_none()
         {
             return;
         }
@@ -266,12 +356,15 @@ async fn cut_log(raft: Raft, log: LogStore) {
     }
 }
 
-/// `None`: the core has stopped.
-async fn cut(raft: &Raft, upto: u64) -> Option<()> {
+/// `None`: the core has stopped, or is about to.
+async fn cut(raft: &Raft, gate: &Gate, upto: u64) -> Option<()> {
     raft.wait(None).applied_index_at_least(Some(upto), "cut the log").await.ok()?;
+    let call = gate.enter().await?;
     raft.trigger().snapshot().await.ok()?;
+    drop(call);
     let covered = |metrics: &openraft::RaftMetrics<Types>| metrics.snapshot.is_some_and(|id| id.index() >= upto);
     raft.wait(None).metrics(covered, "cut the log").await.ok()?;
+    let _call = gate.enter().await?;
     raft.trigger().purge_log(upto).await.ok()
 }
 
