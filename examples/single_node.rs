@@ -4,7 +4,7 @@
 //! `cargo run --release --example single_node`
 
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -13,6 +13,9 @@ use hyper_util::rt::TokioIo;
 use muster::api::auth::sign;
 use muster::config::{Config, ensure_app};
 use muster::node::{Node, prepare_process};
+
+/// Far more than a healthy disk needs.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
     prepare_process();
@@ -49,6 +52,6 @@ async fn tour() -> Result<(), Box<dyn Error>> {
         println!("{command} {body}\n  {}", String::from_utf8_lossy(&answer));
     }
     drop(sender);
-    node.stop().await;
+    node.stop(STOP_TIMEOUT).await?;
     Ok(())
 }

@@ -26,7 +26,7 @@ const HEARTBEAT: Duration = Duration::from_millis(150);
 const ELECTION_MIN: Duration = Duration::from_millis(600);
 const ELECTION_MAX: Duration = Duration::from_millis(1000);
 
-/// Why a node does not start.
+/// Why a node does not start, or does not stop.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     #[error(transparent)]
@@ -41,6 +41,8 @@ pub enum NodeError {
     NotReady(String),
     #[error("the node cannot restart itself: {0}")]
     Restart(String),
+    #[error("the node did not stop within {} ms: {reason}", within.as_millis())]
+    NotStopped { within: Duration, reason: String },
 }
 
 impl NodeError {
@@ -149,7 +151,23 @@ impl Node {
     }
 
     /// Stops accepting, finishes what is in flight, leaves.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// [`NodeError::NotStopped`]: it takes longer than `within`. Threads of the node then still wait, for the disk most
+    /// likely, and whoever waits for them waits with them: the process is to be ended as it is.
+    pub async fn stop(self, within: Duration) -> Result<(), NodeError> {
+        let cluster = self.cluster.clone();
+        tokio::time::timeout(within, self.finish()).await.map_err(|_| {
+            let reason = match cluster.health() {
+                Health::Serving => "requests or shards are not done".into(),
+                Health::Stalled { millis } => format!("a write or a flush has been under way for {millis} ms"),
+                Health::Failed { reason } => reason,
+            };
+            NodeError::NotStopped { within, reason }
+        })
+    }
+
+    async fn finish(self) {
         self.server.stop(true).await;
         if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the HTTP server did not stop cleanly");

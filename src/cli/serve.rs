@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::FAILED;
 use crate::config::Config;
 use crate::node::{Node, NodeError};
 
@@ -18,10 +19,16 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const RESTARTED: &str = "MUSTER_RESTARTED_AFTER_STORAGE_FAILURE";
 /// How often such a process tries to open the folder, one [`PROBE_EVERY`] apart.
 const REOPEN_ATTEMPTS_MAX: u32 = 60;
-/// What is under way gets so long before the process is replaced.
+/// What is under way gets so long when requests are over: the last flush, and what the database has begun.
+///
+/// Too small: a slow disk makes a failure of every stop. Too large: whoever runs the node kills it first, and nobody
+/// hears why it did not stop.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a node; returns when it was told to stop.
+///
+/// A node that does not stop within `http.shutdown_timeout_ms` and [`LEAVE_TIMEOUT`] ends the process instead, with
+/// one line that says why and the exit code of a failure.
 ///
 /// # Errors
 /// [`NodeError`] if it does not start.
@@ -38,7 +45,10 @@ async fn run(config: &Config) -> Result<(), NodeError> {
     let reason = tokio::select! {
         name = &mut told_to_stop => {
             tracing::info!(signal = name, "stopping");
-            node.stop().await;
+            let for_requests = Duration::from_millis(config.http.shutdown_timeout_ms);
+            if let Err(error) = node.stop(for_requests + LEAVE_TIMEOUT).await {
+                give_up(&error);
+            }
             tracing::info!("stopped");
             return Ok(());
         }
@@ -48,7 +58,9 @@ async fn run(config: &Config) -> Result<(), NodeError> {
     tokio::select! {
         name = &mut told_to_stop => {
             tracing::info!(signal = name, "stopping, though the disk takes no writes");
-            leave(node).await;
+            if let Err(error) = node.stop(LEAVE_TIMEOUT).await {
+                give_up(&error);
+            }
             Ok(())
         }
         () = until_disk_takes_writes(&config.node.data_dir) => Err(restart(node).await),
@@ -101,7 +113,9 @@ async fn until_disk_takes_writes(data_dir: &Path) {
 /// the database's memory is kept. Returns only if that fails.
 async fn restart(node: Node) -> NodeError {
     tracing::info!("the disk takes writes again: restarting");
-    leave(node).await;
+    if let Err(error) = node.stop(LEAVE_TIMEOUT).await {
+        tracing::warn!(%error, "restarting all the same");
+    }
     match std::env::current_exe() {
         Ok(program) => {
             let error =
@@ -112,11 +126,13 @@ async fn restart(node: Node) -> NodeError {
     }
 }
 
-/// Stops a node whose disk failed: what waits for the disk is not waited for.
-async fn leave(node: Node) {
-    if tokio::time::timeout(LEAVE_TIMEOUT, node.stop()).await.is_err() {
-        tracing::warn!("what was under way did not end in time");
-    }
+/// Ends the process with everything that still waits for the disk in it, as `kill -9` does; what was acknowledged is
+/// flushed, so nothing is lost by that.
+fn give_up(error: &NodeError) -> ! {
+    eprintln!("muster: {error}");
+    // Not `std::process::exit`: what runs at the exit of the database waits for the same threads.
+    // SAFETY: it ends the process and runs nothing of it.
+    unsafe { libc::_exit(FAILED.into()) }
 }
 
 async fn stop_signal() -> &'static str {

@@ -1,6 +1,7 @@
-//! SIGTERM under load: whoever was heard is answered, nothing is left to repair, and the end is quiet.
+//! SIGTERM under load: whoever was heard is answered, nothing is left to repair, and the end is quiet; or there is an end
+//! all the same, with a reason.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -10,7 +11,7 @@ use crate::crash::{SETTINGS, start};
 use crate::load::{Answer, Load, ask, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
-use crate::shim::Shim;
+use crate::shim::{Shim, Tail};
 use crate::support::{Client, Node, Settings, Stopped};
 use crate::until::until;
 
@@ -64,6 +65,43 @@ async fn a_stop_finishes_quietly_what_its_callers_no_longer_wait_for() {
     assert_eq!(status.code(), Some(0), "{status}");
     insist_on_a_quiet_end(&stopped);
     stopped.examine();
+}
+
+/// The line that says why must come before somebody loses patience and kills the node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_waits_for_the_disk_ends_with_a_reason() {
+    const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+    /// That, what the disk gets in addition (5 s), and a margin for two busy cores.
+    const END_TIMEOUT: Duration = Duration::from_secs(12);
+    let mut random = Random::of_test("stop on a hanging disk");
+    let shim = Shim::build();
+    let folder = tempfile::tempdir().expect("a folder for the node");
+    let timeout = format!("[http]\nshutdown_timeout_ms = {}\n", SHUTDOWN_TIMEOUT.as_millis());
+    let settings = shim.under(folder.path(), &format!("{SETTINGS}{timeout}"));
+    let node = start(folder, settings);
+    make_shared_group(&mut node.client().await).await;
+    let load = Load::start(node.address, Model::new(CLIENTS, &mut random));
+    until("changes under way", LOAD_TIMEOUT, || load.acknowledged() >= CLIENTS as u64).await;
+
+    shim.hang_flushes();
+    until("requests held back by the disk", LOAD_TIMEOUT, || shim.flushes_hanging() > 0).await;
+    let told = Instant::now();
+    let (stopped, status) = tokio::task::spawn_blocking(|| node.terminate()).await.expect("its end");
+    assert_eq!(status.code(), Some(1), "{status}");
+    assert!(told.elapsed() < END_TIMEOUT, "it took {:?}", told.elapsed());
+    let log = std::fs::read_to_string(stopped.folder.path().join("log")).expect("the log");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("muster: the node did not stop within 6000 ms: a write or a flush"), "{log}");
+    let (mut model, tally) = load.finish().await;
+    println!("{tally:?}");
+
+    // The machine goes down with it: what was acknowledged is there, what was not may be.
+    let cut = shim.cut_power(&stopped.data_dir(), Tail::Gone, &mut random);
+    println!("{cut:?}");
+    shim.lift();
+    let node = stopped.start();
+    let differences = check(&mut node.client().await, &mut model).await;
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 /// Clients with a group each; every one has its connection.
