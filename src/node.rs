@@ -102,7 +102,14 @@ impl Node {
         let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
         let service = actors::start(cluster.clone(), &handles, host_options(config, cluster.shards()), of_apps).await?;
         let service = service.with_accounts(existing(config.accounts.mode, &apps));
-        service.until_ready(START_TIMEOUT).await.map_err(NodeError::NotReady)?;
+        tokio::select! {
+            ready = service.until_ready(START_TIMEOUT) => ready.map_err(NodeError::NotReady)?,
+            // What recovery reads may be damaged, and what it writes may fail: then there is nothing to wait for.
+            reason = storage_failed(&cluster) => {
+                let damage = cluster.remember_damage().map(NodeError::Open);
+                return Err(damage.unwrap_or_else(|| NodeError::NotReady(format!("storage failed: {reason}"))));
+            }
+        }
 
         let address = config.http.listen;
         let refused = |error: std::io::Error| NodeError::Listen { address, reason: error.to_string() };
@@ -136,13 +143,13 @@ impl Node {
 
     /// Returns when the disk takes no more writes; the text says why.
     pub async fn storage_failed(&self) -> String {
-        const LOOK_EVERY: Duration = Duration::from_millis(100);
-        loop {
-            if let Health::Failed { reason } = self.cluster.health() {
-                return reason;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        storage_failed(&self.cluster).await
+    }
+
+    /// Why the disk takes no more writes, if stored bytes are not what was written: unlike a full disk, that does not
+    /// pass. The next start looks for it.
+    pub fn remember_damage(&self) -> Option<NodeError> {
+        self.cluster.remember_damage().map(NodeError::Open)
     }
 
     /// Why the node does not serve right now.
@@ -154,17 +161,19 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::NotStopped`]: it takes longer than `within`. Threads of the node then still wait, for the disk most
-    /// likely, and whoever waits for them waits with them: the process is to be ended as it is.
+    /// likely, and whoever waits for them waits with them: the process is to be ended as it is. Anything else: it has
+    /// stopped, and had met damage.
     pub async fn stop(self, within: Duration) -> Result<(), NodeError> {
         let cluster = self.cluster.clone();
-        tokio::time::timeout(within, self.finish()).await.map_err(|_| {
+        if tokio::time::timeout(within, self.finish()).await.is_err() {
             let reason = match cluster.health() {
                 Health::Serving => "requests or shards are not done".into(),
                 Health::Stalled { millis } => format!("a write or a flush has been under way for {millis} ms"),
                 Health::Failed { reason } => reason,
             };
-            NodeError::NotStopped { within, reason }
-        })
+            return Err(NodeError::NotStopped { within, reason });
+        }
+        cluster.remember_damage().map_or(Ok(()), |damage| Err(NodeError::Open(damage)))
     }
 
     async fn finish(self) {
@@ -189,6 +198,16 @@ fn existing(mode: AccountMode, apps: &[(AppSettings, config::App)]) -> Existing 
     Existing {
         everybody: mode == AccountMode::Implicit,
         configured: apps.iter().map(|(_, app)| (AppId(app.id), admins(app))).collect(),
+    }
+}
+
+async fn storage_failed(cluster: &Cluster) -> String {
+    const LOOK_EVERY: Duration = Duration::from_millis(100);
+    loop {
+        if let Health::Failed { reason } = cluster.health() {
+            return reason;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -218,6 +237,7 @@ fn cluster_options(config: &Config) -> ClusterOptions {
             block_cache_bytes: storage.block_cache_bytes,
             memtable_bytes: storage.memtable_bytes,
             wal_bytes: storage.wal_bytes,
+            start_check_bytes_max: storage.start_check_bytes_max,
             observer: DiskObserver {
                 flushed: |took| metrics::get().flush_seconds.record(took.as_secs_f64()),
                 failed: || metrics::get().disk_failures.increment(1),

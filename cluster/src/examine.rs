@@ -12,6 +12,7 @@ fn options() -> DiskOptions {
         block_cache_bytes: 32 << 20,
         memtable_bytes: 32 << 20,
         wal_bytes: 256 << 20,
+        start_check_bytes_max: u64::MAX,
         observer: DiskObserver::default(),
     }
 }

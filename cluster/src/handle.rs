@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::application::ShardMachine;
-use crate::disk::{Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Rocks, Rows, Storage};
+use crate::disk::{self, Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Rocks, Rows, Storage};
 use crate::raft::{self, RunningReplica, Timings};
 use crate::slot::ShardId;
 
@@ -96,7 +96,8 @@ struct Inner {
 impl Cluster {
     /// Opens the data folder, making it if absent.
     ///
-    /// Reads the whole write-ahead log and, of a small database, every table; damage is found here.
+    /// Reads the whole write-ahead log, and tables up to [`DiskOptions::start_check_bytes_max`]; damage there is found
+    /// here. Damage elsewhere fails the disk when it is read, see [`Cluster::remember_damage`].
     ///
     /// # Errors
     /// See [`OpenError`]; nothing was changed unless the folder is new.
@@ -141,6 +142,19 @@ impl Cluster {
 
     pub fn health(&self) -> Health {
         self.inner.disk.health()
+    }
+
+    /// The damage that failed the disk, if it was damage: [`OpenError::Corrupt`] with file and place.
+    ///
+    /// It is remembered in the folder: the next start reads every table to the end, whatever its options say, and
+    /// refuses the folder while the damage is there.
+    pub fn remember_damage(&self) -> Option<OpenError> {
+        let reason = self.inner.disk.damage()?;
+        let path = self.inner.options.data_dir.clone();
+        if let Err(error) = disk::mark_damaged(&path, &reason) {
+            tracing::error!(%error, "the damage cannot be remembered for the next start");
+        }
+        Some(OpenError::Corrupt { path, reason })
     }
 
     /// Starts this node's replica of a shard; its tasks run on the calling runtime.

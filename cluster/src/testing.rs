@@ -24,6 +24,7 @@ pub fn options(data_dir: impl Into<std::path::PathBuf>, shards: u16) -> ClusterO
             block_cache_bytes: 8 << 20,
             memtable_bytes: 64 << 20,
             wal_bytes: 64 << 20,
+            start_check_bytes_max: u64::MAX,
             observer: DiskObserver::default(),
         },
         heartbeat: Duration::from_millis(50),

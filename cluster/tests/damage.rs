@@ -1,10 +1,10 @@
-//! One flipped byte is found when the folder is opened, and the file is named.
+//! One flipped byte is found when the folder is opened, or ends everything when it is read; the file is named.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use muster_cluster::testing;
-use muster_cluster::{Cluster, OpenError};
+use muster_cluster::{BarrierError, Cluster, ClusterOptions, Health, OpenError};
 
 use crate::recorder::{Recorder, put, run, started, stored_data};
 
@@ -142,6 +142,81 @@ fn a_flipped_byte_in_a_table_is_refused() {
         flip(&file, at);
     }
     Cluster::open(testing::options(dir.path(), 1)).expect("whole again");
+}
+
+/// The table that holds the rows of the state.
+fn table_of_state(dir: &Path) -> PathBuf {
+    let path = dir.join("db");
+    let db = rocksdb::DB::open_cf_for_read_only(&rocksdb::Options::default(), &path, ["log", "meta", "state"], false);
+    let tables = db.expect("a database").live_files().expect("its tables");
+    let of_state: Vec<_> = tables.iter().filter(|table| table.column_family_name == "state").collect();
+    let [table] = of_state[..] else { panic!("{} tables of state", of_state.len()) };
+    path.join(table.name.trim_start_matches('/'))
+}
+
+/// Options under which a start reads no rows of tables.
+fn unchecked(dir: &Path) -> ClusterOptions {
+    let mut options = testing::options(dir, 1);
+    options.disk.start_check_bytes_max = 0;
+    options
+}
+
+#[test]
+fn damage_that_no_start_looked_for_ends_everything_when_it_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_some(dir.path());
+    run(async {
+        Cluster::open(testing::options(dir.path(), 1)).expect("opened").stop().await;
+    });
+    let file = table_of_state(dir.path());
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    // Rows begin the file.
+    let at = 20_000;
+    flip(&file, at);
+    run(async {
+        let cluster = Cluster::open(unchecked(dir.path())).expect("the rows are not looked at");
+        let (shard, _) = started(&cluster, &Recorder::default()).await;
+        assert!(cluster.remember_damage().is_none());
+        let read = shard.rows().view().scan(&[], &[u8::MAX], |_, _| true);
+        let error = read.expect_err("a row was read that is not what was written").to_string();
+        assert!(error.contains(&name) && error.contains("offset "), "{error} does not name {name} and a place");
+        assert_eq!(cluster.health(), Health::Failed { reason: error.clone() });
+        // Nothing is told any more, also not of what is whole.
+        assert!(matches!(shard.read_barrier().await, Err(BarrierError::Stopped)));
+        let damage = cluster.remember_damage().expect("damage").to_string();
+        assert!(damage.contains(&error), "{damage}");
+        cluster.stop().await;
+    });
+    // It is not forgotten: a process that met it must not be followed by one that serves until it meets it again.
+    for _ in 0..2 {
+        match Cluster::open(unchecked(dir.path())) {
+            Err(OpenError::Corrupt { reason, .. }) => assert!(reason.contains(&name), "{reason} does not name {name}"),
+            other => panic!("{:?}", other.err()),
+        }
+    }
+    // Mended, it is trusted as before: the second start looks at no rows.
+    for _ in 0..2 {
+        flip(&file, at);
+        run(async { Cluster::open(unchecked(dir.path())).expect("opened").stop().await });
+    }
+}
+
+#[test]
+fn what_is_not_rows_is_checked_whatever_the_bound() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_some(dir.path());
+    run(async {
+        Cluster::open(testing::options(dir.path(), 1)).expect("opened").stop().await;
+    });
+    let file = file_with(dir.path(), ".sst").expect("a table");
+    let len = fs::metadata(&file).expect("a size").len() as usize;
+    // The properties, before the list of blocks and the footer.
+    let at = len - 600;
+    flip(&file, at);
+    match Cluster::open(unchecked(dir.path())) {
+        Err(OpenError::Corrupt { reason, .. }) => assert!(reason.contains("offset "), "{reason}"),
+        other => panic!("{:?}", other.err()),
+    }
 }
 
 #[test]

@@ -73,6 +73,7 @@ async fn start_in(folder: &std::path::Path, limits: Limits) -> (Cluster, Service
             block_cache_bytes: 8 << 20,
             memtable_bytes: 8 << 20,
             wal_bytes: 64 << 20,
+            start_check_bytes_max: u64::MAX,
             observer: DiskObserver::default(),
         },
         heartbeat: Duration::from_millis(150),

@@ -27,11 +27,14 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a node; returns when it was told to stop.
 ///
+/// A node whose disk failed starts itself again once the disk takes writes. One that met damage does not: it stays,
+/// serves nothing, and `/readyz` names the damage.
+///
 /// A node that does not stop within `http.shutdown_timeout_ms` and [`LEAVE_TIMEOUT`] ends the process instead, with
 /// one line that says why and the exit code of a failure.
 ///
 /// # Errors
-/// [`NodeError`] if it does not start.
+/// [`NodeError`] if it does not start, or met damage.
 pub fn serve(config: &Config) -> Result<(), NodeError> {
     actix_rt::System::new().block_on(run(config))
 }
@@ -46,22 +49,22 @@ async fn run(config: &Config) -> Result<(), NodeError> {
         name = &mut told_to_stop => {
             tracing::info!(signal = name, "stopping");
             let for_requests = Duration::from_millis(config.http.shutdown_timeout_ms);
-            if let Err(error) = node.stop(for_requests + LEAVE_TIMEOUT).await {
-                give_up(&error);
-            }
-            tracing::info!("stopped");
-            return Ok(());
+            return stop(node, for_requests + LEAVE_TIMEOUT).await;
         }
         reason = node.storage_failed() => reason,
     };
+    if let Some(damage) = node.remember_damage() {
+        // Started again, it would serve until the damage is met again. So it stays, and says why it does not serve.
+        tracing::error!(error = %damage, "storage failed: nothing is served any more");
+        let name = told_to_stop.await;
+        tracing::info!(signal = name, "stopping");
+        return stop(node, LEAVE_TIMEOUT).await;
+    }
     tracing::error!(%reason, "storage failed: nothing is acknowledged until the disk takes writes again");
     tokio::select! {
         name = &mut told_to_stop => {
             tracing::info!(signal = name, "stopping, though the disk takes no writes");
-            if let Err(error) = node.stop(LEAVE_TIMEOUT).await {
-                give_up(&error);
-            }
-            Ok(())
+            stop(node, LEAVE_TIMEOUT).await
         }
         () = until_disk_takes_writes(&config.node.data_dir) => Err(restart(node).await),
     }
@@ -113,8 +116,10 @@ async fn until_disk_takes_writes(data_dir: &Path) {
 /// the database's memory is kept. Returns only if that fails.
 async fn restart(node: Node) -> NodeError {
     tracing::info!("the disk takes writes again: restarting");
-    if let Err(error) = node.stop(LEAVE_TIMEOUT).await {
-        tracing::warn!(%error, "restarting all the same");
+    match node.stop(LEAVE_TIMEOUT).await {
+        Ok(()) => {}
+        Err(error @ NodeError::NotStopped { .. }) => tracing::warn!(%error, "restarting all the same"),
+        Err(damage) => return damage,
     }
     match std::env::current_exe() {
         Ok(program) => {
@@ -124,6 +129,16 @@ async fn restart(node: Node) -> NodeError {
         }
         Err(error) => NodeError::Restart(format!("the program is not found: {error}")),
     }
+}
+
+/// Stops a node, or ends the process if it does not stop.
+async fn stop(node: Node, within: Duration) -> Result<(), NodeError> {
+    match node.stop(within).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(error @ NodeError::NotStopped { .. }) => give_up(&error),
+        Err(damage) => return Err(damage),
+    }
+    Ok(())
 }
 
 /// Ends the process with everything that still waits for the disk in it, as `kill -9` does; what was acknowledged is

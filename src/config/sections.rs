@@ -72,6 +72,8 @@ pub struct Storage {
     pub block_cache_bytes: usize,
     pub memtable_bytes: usize,
     pub wal_bytes: u64,
+    /// Of table files whose rows are read at the start, newest first; the write-ahead log always is.
+    pub start_check_bytes_max: u64,
     /// Of one shard.
     pub log_bytes_max: u64,
 }
@@ -234,6 +236,7 @@ impl Default for Storage {
             block_cache_bytes: 256 * MIB,
             memtable_bytes: 256 * MIB,
             wal_bytes: 256 * MIB as u64,
+            start_check_bytes_max: 1024 * MIB as u64,
             log_bytes_max: 16 * MIB as u64,
         }
     }

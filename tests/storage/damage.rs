@@ -5,7 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::crash::{SETTINGS, start};
+use crate::faults::until_ready_says;
 use crate::load::{Load, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
@@ -20,10 +23,18 @@ const CHANGES_PER_RUN: u64 = 400;
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Tables that are damaged, largest first.
 const TABLES: usize = 3;
+/// Tables that are damaged to be met by a read, largest first.
+const READ_TABLES_MAX: usize = 6;
+/// So many groups whose texts lie in tables, each of so many words of 16 bytes.
+const GROUPS: usize = 400;
+const TEXT_WORDS: usize = 14;
 /// A log is damaged in its first so many per cent, and only if it is so large that whole records follow there: damage
 /// in the last record looks like a torn tail, which is accepted.
 const LOG_PER_CENT: u64 = 50;
 const LOG_BYTES_MIN: u64 = 64 * 1024;
+
+/// By id and text.
+type Groups = Vec<(String, String)>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_is_named_and_nothing_is_served_from_it() {
@@ -64,6 +75,91 @@ async fn a_folder_with_tables_and_a_log(random: &mut Random) -> tempfile::TempDi
         node = stopped.start();
     }
     unreachable!("the last run returns")
+}
+
+/// A start that reads no rows of tables: the node meets the damage when somebody asks for what is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_only_a_read_meets_stops_the_node_and_is_named() {
+    let mut random = Random::of_test("damage met by a read");
+    let (whole, groups) = a_folder_with_long_texts(&mut random).await;
+    let data = whole.path().join("data");
+    let mut tables: Vec<PathBuf> = files_in(&data).into_iter().filter(|file| is_table(file)).collect();
+    tables.sort_by_key(|table| std::cmp::Reverse(fs::metadata(table).expect("a table").len()));
+    // The logs of the shards are in tables, too, and nobody asks for those.
+    for table in tables.iter().take(READ_TABLES_MAX) {
+        // Rows begin a table and are most of it.
+        let at = random.below(fs::metadata(table).expect("a table").len() / 2);
+        let file = table.strip_prefix(&data).expect("a file of the folder");
+        if is_met_by_a_read(whole.path(), file, at, &groups).await {
+            return;
+        }
+    }
+    panic!("no damage was met by a read");
+}
+
+/// Groups in tables, by id and text; each start writes what the log held before into tables.
+async fn a_folder_with_long_texts(random: &mut Random) -> (tempfile::TempDir, Groups) {
+    let node = start(tempfile::tempdir().expect("a folder for the node"), settings());
+    let mut client = node.client().await;
+    let mut groups = Groups::new();
+    for i in 0..GROUPS {
+        // Compression leaves it alone, so many blocks of a table hold nothing else.
+        let text: String = (0..TEXT_WORDS).map(|_| format!("{:016x}", random.bits())).collect();
+        let body = json!({ "Type": "Public", "GroupId": format!("g{i}"), "Name": "n", "Introduction": text });
+        client.ok("create_group", body).await;
+        groups.push((format!("g{i}"), text));
+    }
+    (node.kill().start().kill().folder, groups)
+}
+
+/// Whether a node on a copy with one damaged byte meets it when groups are read; what it tells until then must be
+/// right, and what it says from then on is file and place.
+async fn is_met_by_a_read(whole: &Path, file: &Path, at: u64, groups: &Groups) -> bool {
+    let copy = tempfile::tempdir().expect("a folder for the copy");
+    copy_folder(&whole.join("data"), &copy.path().join("data"));
+    flip(&copy.path().join("data").join(file), at);
+    let name = file.file_name().and_then(|name| name.to_str()).expect("a file's name");
+    let unchecked = Settings { toml: format!("{SETTINGS}start_check_bytes_max = 0\n"), ..Settings::default() };
+    let node = match Node::try_start_in(copy, unchecked) {
+        Ok(node) => node,
+        // What it reads itself at the start has shown it.
+        Err((_, said)) => {
+            insist_on_name(name, at, &said);
+            return false;
+        }
+    };
+    if tells_all(&node, groups).await {
+        println!("{name} byte {at}: not met");
+        return false;
+    }
+    insist_on_name(name, at, &until_ready_says(&node, &[name]).await);
+    insist_on_name(name, at, &node.log());
+    assert!(!tells_all(&node, &groups[..1]).await && !tells_all(&node, &groups[GROUPS - 1..]).await, "it goes on");
+    let (stopped, status) = tokio::task::spawn_blocking(|| node.terminate()).await.expect("its end");
+    assert_eq!(status.code(), Some(1), "{status}");
+    let (_, said) = Node::try_start_in(stopped.folder, stopped.settings).err().expect("damage does not go away");
+    insist_on_name(name, at, said.lines().last().unwrap_or_default());
+    true
+}
+
+fn insist_on_name(name: &str, at: u64, said: &str) {
+    let line = said.lines().find(|line| line.contains(name) && names_a_place(line));
+    println!("{name} byte {at}: {}", line.unwrap_or("(nothing)").trim());
+    assert!(line.is_some(), "{name} byte {at} is damaged and not named:\n{said}");
+}
+
+/// Reads groups; `false`: the node refuses to tell one. What it tells must be what was acknowledged.
+async fn tells_all(node: &Node, groups: &[(String, String)]) -> bool {
+    let mut client = node.client().await;
+    for (id, text) in groups {
+        let answer = client.call("get_group_info", json!({ "GroupIdList": [id] })).await;
+        let group = &answer["GroupInfo"][0];
+        if answer["ErrorCode"] == 60008 || group["ErrorCode"] == 60008 {
+            return false;
+        }
+        assert_eq!(group["Introduction"], text.as_str(), "{answer}");
+    }
+    true
 }
 
 /// Starts a node on a copy with one damaged byte and insists that it names file and place.

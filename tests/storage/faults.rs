@@ -198,7 +198,7 @@ async fn ready(address: SocketAddr) -> Result<(u16, String), String> {
 }
 
 /// Waits until `/readyz` answers 503 for one of the reasons; what it says.
-async fn until_ready_says(node: &Node, reasons: &[&str]) -> String {
+pub async fn until_ready_says(node: &Node, reasons: &[&str]) -> String {
     let began = Instant::now();
     loop {
         let (status, body) = ready(node.current_address()).await.expect("a node in trouble still answers");

@@ -19,6 +19,8 @@ const DRAFT_FILE: &str = "FORMAT.new";
 pub(crate) const DATABASE_DIR: &str = "db";
 const DATABASE_FILE: &str = "CURRENT";
 const LOCK_FILE: &str = "LOCK";
+/// There since damage was met in a read, until a start has read everything and found none.
+const DAMAGED_FILE: &str = "DAMAGED";
 
 /// The first node of a cluster; further ones are numbered by the cluster when they join.
 const FIRST_NODE: u32 = 1;
@@ -102,6 +104,19 @@ impl Folder {
         Ok(())
     }
 
+    /// Whether a process that served from this folder met damage.
+    pub(crate) fn is_marked_damaged(&self) -> bool {
+        self.path.join(DAMAGED_FILE).exists()
+    }
+
+    /// To be called when everything was read and found whole: somebody has mended it.
+    pub(crate) fn unmark_damaged(&self) -> io::Result<()> {
+        match fs::remove_file(self.path.join(DAMAGED_FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -109,6 +124,14 @@ impl Folder {
     pub(crate) fn identity(&self) -> Identity {
         self.identity
     }
+}
+
+/// Remembers in a folder that this process serves from that damage was met, for the next start.
+pub(crate) fn mark_damaged(path: &Path, reason: &str) -> io::Result<()> {
+    let mut file = File::create(path.join(DAMAGED_FILE))?;
+    file.write_all(reason.as_bytes())?;
+    file.sync_all()?;
+    File::open(path)?.sync_all()
 }
 
 /// Writes the format file of a new folder under its draft name.

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 pub use batch::{Batch, Family};
-pub(crate) use folder::Folder;
+pub(crate) use folder::{Folder, mark_damaged};
 pub use memory::MemoryStore;
 pub(crate) use rocks::Rocks;
 pub(crate) use rows::Writes;
@@ -75,6 +75,8 @@ pub struct DiskOptions {
     pub memtable_bytes: usize,
     /// The write-ahead log beyond this is cut by writing the oldest memtables out.
     pub wal_bytes: u64,
+    /// So many bytes of table files are read to the end at the start, newest first; the rest when rows are read.
+    pub start_check_bytes_max: u64,
     pub observer: DiskObserver,
 }
 
@@ -117,6 +119,14 @@ impl Disk {
     /// Whether the disk takes writes.
     pub fn health(&self) -> Health {
         self.inner.vitals.health()
+    }
+
+    /// Why the disk has failed, if stored bytes are not what was written: that does not pass.
+    pub(crate) fn damage(&self) -> Option<String> {
+        match self.failure() {
+            Some(DiskError::Corrupt(reason)) => Some(reason),
+            _ => None,
+        }
     }
 
     /// Why the disk has failed, if it has.

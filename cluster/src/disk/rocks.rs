@@ -10,13 +10,10 @@ use rocksdb::{
 use super::folder::{DATABASE_DIR, Folder};
 use super::log_file;
 use super::storage::{Cached, Each, Snapshot, Storage};
-use super::table_file;
+use super::table_file::{self, Found, Scope};
 use super::{Batch, DiskError, DiskOptions, Family};
 use crate::disk::batch::Op;
 use crate::handle::OpenError;
-
-/// Below this many bytes of table files all of them are read and checked before the database serves.
-const CHECK_ALL_BYTES_MAX: u64 = 1 << 30;
 
 /// One memtable of the log family: entries die young, a large one lets most of them die before they are sorted into a table.
 const LOG_MEMTABLE_BYTES: usize = 64 << 20;
@@ -64,50 +61,34 @@ impl Rocks {
         }
         let db = DB::open_cf_descriptors(&database_options(options), &path, families).map_err(open_error)?;
         let rocks = Self { db, folder };
-        rocks.check_tables().map_err(|error| OpenError::of(data_dir, error))?;
-        rocks.folder.made().map_err(|error| OpenError::Failed { path: data_dir.into(), reason: error.to_string() })?;
+        // A folder in which damage was met is read to the end: it must not serve again from what is damaged.
+        let bytes_max = if rocks.folder.is_marked_damaged() { u64::MAX } else { options.start_check_bytes_max };
+        rocks.check_tables(bytes_max).map_err(|error| OpenError::of(data_dir, error))?;
+        let marked = rocks.folder.unmark_damaged();
+        marked
+            .and_then(|()| rocks.folder.made())
+            .map_err(|error| OpenError::Failed { path: data_dir.into(), reason: error.to_string() })?;
         Ok(rocks)
     }
 
-    /// Reads every row of a small database once, so that a damaged table file is found now and not in a year.
-    fn check_tables(&self) -> Result<(), DiskError> {
+    /// Reads table files block by block, so that damage is found now and not in a year.
+    ///
+    /// Of all of them what is not rows, which RocksDB has just read, too; their rows newest first, up to `bytes_max`
+    /// of files. Younger files hold what was written since the last start: nobody may have read it yet.
+    fn check_tables(&self, bytes_max: u64) -> Result<(), DiskError> {
         let files = self.db.live_files().map_err(disk_error)?;
-        if files.iter().map(|file| file.size as u64).sum::<u64>() > CHECK_ALL_BYTES_MAX {
-            return Ok(());
+        let mut files: Vec<(String, u64)> = files.into_iter().map(|file| (file.name, file.size as u64)).collect();
+        let checked = newest_within(&mut files, bytes_max);
+        if checked < files.len() {
+            let (tables, unread) = (files.len(), files.len() - checked);
+            tracing::info!(tables, unread, "the rows of the older tables are checked when they are read");
         }
-        for family in Family::ALL {
-            let mut options = ReadOptions::default();
-            options.set_verify_checksums(true);
-            options.fill_cache(false);
-            // Rows of a deleted range are passed over otherwise, and damage among them found by a compaction, later.
-            #[expect(deprecated, reason = "deprecated as a way to be faster; nothing else shows these rows")]
-            options.set_ignore_range_deletions(true);
-            let mut rows = self.db.raw_iterator_cf_opt(self.family(family), options);
-            rows.seek_to_first();
-            while rows.valid() {
-                rows.next();
-            }
-            rows.status().map_err(disk_error)?;
-        }
-        for file in files {
+        for (i, (name, _)) in files.iter().enumerate() {
+            let scope = if i < checked { Scope::Everything } else { Scope::AllButRows };
             // The name begins with a slash.
-            let path = self.db.path().join(file.name.trim_start_matches('/'));
-            self.check_other_blocks(&path)?;
+            check_table(&self.db.path().join(name.trim_start_matches('/')), scope)?;
         }
         Ok(())
-    }
-
-    fn check_other_blocks(&self, path: &Path) -> Result<(), DiskError> {
-        let path_shown = path.display();
-        match table_file::damage(path) {
-            Ok(None) => Ok(()),
-            Ok(Some(table_file::Damage { offset, bytes })) => Err(DiskError::Corrupt(format!(
-                "{path_shown} does not hold what was written at offset {offset}, in a block of {bytes} bytes"
-            ))),
-            // A compaction has read it to the end and replaced it meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(DiskError::Failed(format!("{path_shown} cannot be read: {error}"))),
-        }
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
@@ -265,6 +246,35 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     o
 }
 
+/// Sorts tables, given by name and size, newest first, and returns how many of them take no more than `bytes_max`.
+fn newest_within(files: &mut [(String, u64)], bytes_max: u64) -> usize {
+    // Numbers only grow, and a name is its number, of six digits at least.
+    files.sort_unstable_by(|(a, _), (b, _)| (b.len(), b).cmp(&(a.len(), a)));
+    let mut bytes = 0_u64;
+    let fits = |(_, size): &&(String, u64)| {
+        bytes = bytes.saturating_add(*size);
+        bytes <= bytes_max
+    };
+    files.iter().take_while(fits).count()
+}
+
+fn check_table(path: &Path, scope: Scope) -> Result<(), DiskError> {
+    let shown = path.display();
+    match table_file::check(path, scope) {
+        Ok(Found::Whole) => Ok(()),
+        Ok(Found::Damaged(table_file::Damage { offset, bytes })) => Err(DiskError::Corrupt(format!(
+            "{shown} does not hold what was written at offset {offset}, in a block of {bytes} bytes"
+        ))),
+        Ok(Found::Unknown) => {
+            tracing::warn!(table = %shown, "a table of an unknown format is checked only when it is read");
+            Ok(())
+        }
+        // A compaction has read it to the end and replaced it meanwhile.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(DiskError::Failed(format!("{shown} cannot be read: {error}"))),
+    }
+}
+
 /// Looks through the write-ahead logs and the manifests; says which file is damaged and where.
 fn find_damage(path: &Path) -> std::io::Result<Option<String>> {
     if !path.exists() {
@@ -327,5 +337,25 @@ fn disk_error(error: rocksdb::Error) -> DiskError {
     match error.kind() {
         ErrorKind::Corruption => DiskError::Corrupt(reason),
         _ => DiskError::Failed(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_tables_are_checked_up_to_the_bound() {
+        let tables = |count: usize, bytes_max: u64| {
+            let mut files: Vec<_> = ["/000009.sst", "/1000000.sst", "/000010.sst", "/999999.sst"]
+                .map(|name| (name.to_owned(), 10))
+                .to_vec();
+            assert_eq!(newest_within(&mut files, bytes_max), count, "{bytes_max}");
+            files.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        let newest_first = ["/1000000.sst", "/999999.sst", "/000010.sst", "/000009.sst"];
+        for (count, bytes_max) in [(0, 0), (0, 9), (1, 10), (1, 19), (3, 30), (4, 40), (4, u64::MAX)] {
+            assert_eq!(tables(count, bytes_max), newest_first);
+        }
     }
 }

@@ -1,10 +1,15 @@
-//! Checks the blocks of a table file that RocksDB does without: filters, properties and whatever else is not rows.
+//! Checks a table file block by block, without the database.
 //!
-//! RocksDB takes a filter that fails its checksum for no filter, and goes on. The rows read are right, yet a disk
-//! that changed one byte will change another: the operator must hear of the first. It does not look at the blocks of
-//! rows: reading every row checks those.
+//! ```text
+//! rows, rows, …, filter, index, properties, list of the blocks that are not rows, footer
+//! ```
 //!
-//! Source: RocksDB 11.8, table/format.cc (footer, handles, checksums of format versions 6 and 7), table/meta_blocks.cc.
+//! RocksDB checks a block of rows when it reads it, which may be in a year. It takes a filter that fails its checksum
+//! for no filter, and goes on: the rows read are right, yet a disk that changed one byte will change another, and the
+//! operator must hear of the first. It does not look at what rows say, nor at their order.
+//!
+//! Source: RocksDB 11.8, table/format.cc (footer, handles, checksums of format versions 6 and 7, values of the index),
+//! table/meta_blocks.cc, table/block_based/data_block_footer.cc, table/block_based/block.cc (entries of the index).
 
 use std::fs::File;
 use std::io;
@@ -21,6 +26,14 @@ const XXH3: u8 = 4;
 const LAST_BYTE_FACTOR: u32 = 0x6b90_83d9;
 /// Behind each block: kind of compression (1), checksum (4).
 const TRAILER_BYTES: usize = 5;
+const UNCOMPRESSED: u8 = 0;
+const LZ4: u8 = 4;
+/// The block that says where the blocks of rows are.
+const INDEX: &[u8] = b"rocksdb.index";
+/// Behind the entries of a block: how many places of entries are listed there, and flags.
+const PLACES_MASK: u32 = (1 << 28) - 1;
+/// An index that unpacks to more is none: a table has at most some gigabytes.
+const INDEX_BYTES_MAX: usize = 1 << 30;
 
 /// A block that is not what was written, in bytes from the beginning of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,42 +42,100 @@ pub(crate) struct Damage {
     pub(crate) bytes: u64,
 }
 
-/// Reads the blocks of a table file that are not rows and returns the first that is damaged.
-///
-/// The file is one that RocksDB has opened. Of a format that is not known here nothing is said.
-pub(crate) fn damage(path: &Path) -> io::Result<Option<Damage>> {
+/// What of a table file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Some per cent of the file.
+    AllButRows,
+    Everything,
+}
+
+/// What reading a table file has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Whole,
+    /// The first block that is not what was written.
+    Damaged(Damage),
+    /// A format that is not known here: nothing can be said.
+    Unknown,
+}
+
+/// Reads a table file that RocksDB has opened.
+pub(crate) fn check(path: &Path, scope: Scope) -> io::Result<Found> {
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
     let Some(at) = bytes.checked_sub(FOOTER_BYTES as u64) else {
-        return Ok(Some(Damage { offset: 0, bytes }));
+        return Ok(Found::Damaged(Damage { offset: 0, bytes }));
     };
     let mut footer = [0; FOOTER_BYTES];
     file.read_exact_at(&mut footer, at)?;
     let known = footer[0] == XXH3 && FORMATS.contains(&word(&footer, 41)) && footer[45..] == MAGIC.to_le_bytes();
     if !known {
-        return Ok(None);
+        return Ok(Found::Unknown);
     }
     let base = word(&footer, 9);
     let stored = word(&footer, 5);
     footer[5..9].fill(0);
     if checksum(&footer[..FOOTER_BYTES - 1], footer[FOOTER_BYTES - 1], base, at) != stored {
-        return Ok(Some(Damage { offset: at, bytes: FOOTER_BYTES as u64 }));
+        return Ok(Found::Damaged(Damage { offset: at, bytes: FOOTER_BYTES as u64 }));
     }
     // The list of the other blocks ends where the footer begins.
     let listed = u64::from(word(&footer, 13));
     let list = Handle { offset: at.saturating_sub(listed + TRAILER_BYTES as u64), bytes: listed };
-    let Some(content) = list.read(&file, base, at)? else {
-        return Ok(Some(list.damaged()));
-    };
-    let Some(handles) = handles(&content) else {
-        return Ok(Some(list.damaged()));
-    };
-    for handle in handles {
-        if handle.read(&file, base, at)?.is_none() {
-            return Ok(Some(handle.damaged()));
+    let table = Table { file, base, end: at };
+    let mut block = Vec::new();
+    let Some(_) = table.read(list, &mut block)? else { return Ok(list.damaged()) };
+    let Some(others) = others(&block) else { return Ok(list.damaged()) };
+    let mut index = None;
+    for (name, handle) in &others {
+        let Some(compression) = table.read(*handle, &mut block)? else { return Ok(handle.damaged()) };
+        if name == INDEX {
+            index = Some(unpacked(compression, &block));
         }
     }
-    Ok(None)
+    match scope {
+        Scope::AllButRows => Ok(Found::Whole),
+        Scope::Everything => table.check_rows(index.flatten(), &others),
+    }
+}
+
+/// An open file of a known format.
+struct Table {
+    file: File,
+    /// What the checksums of this file begin with.
+    base: u32,
+    /// Where blocks end.
+    end: u64,
+}
+
+impl Table {
+    /// Reads a block and returns how it is compressed, if it has its checksum.
+    fn read(&self, handle: Handle, block: &mut Vec<u8>) -> io::Result<Option<u8>> {
+        let Some(_) = handle.end().filter(|end| *end <= self.end) else { return Ok(None) };
+        let content = handle.bytes as usize;
+        block.resize(content + TRAILER_BYTES, 0);
+        self.file.read_exact_at(block, handle.offset)?;
+        let compression = block[content];
+        let whole = checksum(&block[..content], compression, self.base, handle.offset) == word(block, content + 1);
+        block.truncate(content);
+        Ok(whole.then_some(compression))
+    }
+
+    /// Reads the blocks of rows. They lie behind each other from the beginning of the file up to the first other one,
+    /// so that no byte is left out.
+    fn check_rows(&self, index: Option<Vec<u8>>, others: &[(Vec<u8>, Handle)]) -> io::Result<Found> {
+        let Some(rows) = index.and_then(|index| row_blocks(&index)) else { return Ok(Found::Unknown) };
+        let mut block = Vec::new();
+        let mut next = 0;
+        for handle in rows {
+            if handle.offset != next || self.read(handle, &mut block)?.is_none() {
+                return Ok(handle.damaged());
+            }
+            next = handle.offset + handle.bytes + TRAILER_BYTES as u64;
+        }
+        let rows_end = others.iter().map(|(_, handle)| handle.offset).min();
+        Ok(if rows_end == Some(next) { Found::Whole } else { Found::Unknown })
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,40 +146,118 @@ struct Handle {
 }
 
 impl Handle {
-    /// The content of the block, if it has its checksum. `end` is where blocks end.
-    fn read(self, file: &File, base: u32, end: u64) -> io::Result<Option<Vec<u8>>> {
-        let within = self.bytes.checked_add(TRAILER_BYTES as u64).and_then(|bytes| self.offset.checked_add(bytes));
-        if within.is_none_or(|block_end| block_end > end) {
-            return Ok(None);
-        }
-        let mut block = vec![0; self.bytes as usize + TRAILER_BYTES];
-        file.read_exact_at(&mut block, self.offset)?;
-        let content = self.bytes as usize;
-        let whole = checksum(&block[..content], block[content], base, self.offset) == word(&block, content + 1);
-        block.truncate(content);
-        Ok(whole.then_some(block))
+    fn end(self) -> Option<u64> {
+        self.bytes.checked_add(TRAILER_BYTES as u64)?.checked_add(self.offset)
     }
 
-    fn damaged(self) -> Damage {
-        Damage { offset: self.offset, bytes: self.bytes }
+    fn damaged(self) -> Found {
+        Found::Damaged(Damage { offset: self.offset, bytes: self.bytes })
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        Some(Self { offset: varint(bytes)?, bytes: varint(bytes)? })
     }
 }
 
-/// The blocks named by the list of blocks: entries of key and handle, then the entries' places, then their number.
-fn handles(list: &[u8]) -> Option<Vec<Handle>> {
-    let count = word_at(list, list.len().checked_sub(4)?)? as usize;
-    let mut rest = list.get(..list.len().checked_sub(4 * (count + 1))?)?;
-    let mut handles = Vec::with_capacity(count);
+/// The entries of a block: before their places and the number of those.
+fn entries(block: &[u8]) -> Option<&[u8]> {
+    let places = (word_at(block, block.len().checked_sub(4)?)? & PLACES_MASK) as usize;
+    block.get(..block.len().checked_sub(4 * (places + 1))?)
+}
+
+/// The blocks named by the list of blocks: entries of name and handle.
+fn others(list: &[u8]) -> Option<Vec<(Vec<u8>, Handle)>> {
+    let mut rest = entries(list)?;
+    let mut others = Vec::new();
     while !rest.is_empty() {
         // Every key is whole in this list: nothing is shared with the one before.
         let _shared = varint(&mut rest)?;
-        let key_bytes = varint(&mut rest)? as usize;
+        let name_bytes = varint(&mut rest)? as usize;
         let value_bytes = varint(&mut rest)? as usize;
-        let mut value = rest.get(key_bytes..key_bytes.checked_add(value_bytes)?)?;
-        rest = &rest[key_bytes + value_bytes..];
-        handles.push(Handle { offset: varint(&mut value)?, bytes: varint(&mut value)? });
+        let name = rest.get(..name_bytes)?.to_vec();
+        let mut value = rest.get(name_bytes..name_bytes.checked_add(value_bytes)?)?;
+        rest = &rest[name_bytes + value_bytes..];
+        others.push((name, Handle::decode(&mut value)?));
     }
-    Some(handles)
+    Some(others)
+}
+
+/// The blocks named by an index, in their order: entries of key and handle. An entry whose key shares nothing with the
+/// one before has the whole handle, others the difference in length.
+fn row_blocks(index: &[u8]) -> Option<Vec<Handle>> {
+    let mut rest = entries(index)?;
+    let mut blocks: Vec<Handle> = Vec::new();
+    while !rest.is_empty() {
+        let shared = varint(&mut rest)?;
+        let key_bytes = varint(&mut rest)? as usize;
+        rest = rest.get(key_bytes..)?;
+        let handle = match blocks.last() {
+            Some(before) if shared != 0 => {
+                let zigzag = varint(&mut rest)?;
+                let difference = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+                Handle { offset: before.end()?, bytes: before.bytes.checked_add_signed(difference)? }
+            }
+            _ => Handle::decode(&mut rest)?,
+        };
+        blocks.push(handle);
+    }
+    Some(blocks)
+}
+
+/// The content of a block; `None`: it is packed in a way that this database does not use.
+fn unpacked(compression: u8, block: &[u8]) -> Option<Vec<u8>> {
+    match compression {
+        UNCOMPRESSED => Some(block.to_vec()),
+        LZ4 => {
+            let mut packed = block;
+            let bytes = varint(&mut packed)? as usize;
+            lz4(packed, bytes).filter(|unpacked| unpacked.len() == bytes)
+        }
+        _ => None,
+    }
+}
+
+/// Unpacks a block of LZ4: runs of literals and, between them, repetitions of what came before.
+///
+/// Source: lz4 1.10, doc/lz4_Block_format.md.
+fn lz4(mut packed: &[u8], bytes: usize) -> Option<Vec<u8>> {
+    const REPETITION_MIN: usize = 4;
+    let mut out = Vec::with_capacity(bytes.min(INDEX_BYTES_MAX));
+    while let Some((&token, rest)) = packed.split_first() {
+        packed = rest;
+        let literals = length(token >> 4, &mut packed)?;
+        out.extend_from_slice(packed.get(..literals)?);
+        packed = &packed[literals..];
+        if packed.is_empty() {
+            // The last run has no repetition behind it.
+            break;
+        }
+        let back = usize::from(u16::from_le_bytes([*packed.first()?, *packed.get(1)?]));
+        packed = &packed[2..];
+        let count = length(token & 15, &mut packed)?.checked_add(REPETITION_MIN)?;
+        let from = out.len().checked_sub(back).filter(|_| back > 0)?;
+        if out.len().checked_add(count)? > bytes {
+            return None;
+        }
+        // It may reach into what it writes itself.
+        for at in from..from + count {
+            out.push(out[at]);
+        }
+    }
+    Some(out)
+}
+
+/// A length of LZ4: half a byte, and further bytes as long as they are full.
+fn length(half: u8, packed: &mut &[u8]) -> Option<usize> {
+    let mut length = usize::from(half);
+    let mut last = if half == 15 { u8::MAX } else { 0 };
+    while last == u8::MAX {
+        let (&first, rest) = packed.split_first()?;
+        *packed = rest;
+        last = first;
+        length = length.checked_add(usize::from(last))?;
+    }
+    Some(length)
 }
 
 /// The checksum of a block: it covers the last byte apart, and depends on file and place, so that a block that
@@ -143,44 +292,74 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rocksdb::{BlockBasedOptions, Options, SstFileWriter};
+    use rocksdb::{BlockBasedOptions, DBCompressionType, Options, SstFileWriter};
 
     const ROWS: u32 = 400;
 
+    /// A table of many blocks, with a packed index, as the database writes them.
     fn table(path: &Path) {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_bloom_filter(10.0, false);
+        blocks.set_block_size(256);
         let mut options = Options::default();
+        options.set_compression_type(DBCompressionType::Lz4);
         options.set_block_based_table_factory(&blocks);
         let mut writer = SstFileWriter::create(&options);
         writer.open(path).expect("made");
         for i in 0..ROWS {
-            writer.put(i.to_be_bytes(), i.to_le_bytes()).expect("written");
+            let key = [b"a key that begins like all others ", &i.to_be_bytes()[..]].concat();
+            writer.put(key, i.to_le_bytes()).expect("written");
         }
         writer.finish().expect("finished");
     }
 
-    #[test]
-    fn a_flipped_bit_behind_the_rows_is_damage() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("1.sst");
-        table(&path);
-        assert_eq!(damage(&path).expect("read"), None);
-        let whole = std::fs::read(&path).expect("read");
+    /// Flips a bit of every byte in turn; the bytes where that went unseen.
+    fn unseen(path: &Path, scope: Scope) -> Vec<usize> {
+        let whole = std::fs::read(path).expect("read");
         // Bytes that name the format are left out: RocksDB opens no file of another one.
         let footer = whole.len() - FOOTER_BYTES;
         let names_format = |at: usize| at == footer || at >= footer + 41;
-        let file = File::options().write(true).open(&path).expect("opened");
-        let mut found = 0;
-        for at in 0..whole.len() {
-            file.write_all_at(&[whole[at] ^ 1], at as u64).expect("written");
-            let seen = damage(&path).expect("read").is_some();
-            file.write_all_at(&[whole[at]], at as u64).expect("written back");
-            found += usize::from(seen);
-            // The filter takes 10 bits per row and is one of several blocks; they end the file without a gap.
-            let behind_rows = at >= whole.len() - ROWS as usize * 10 / 8;
-            assert!(seen || !behind_rows || names_format(at), "byte {at} of {} went unseen", whole.len());
+        let file = File::options().write(true).open(path).expect("opened");
+        let is_unseen = |at: &usize| {
+            file.write_all_at(&[whole[*at] ^ 1], *at as u64).expect("written");
+            let found = check(path, scope).expect("read");
+            file.write_all_at(&[whole[*at]], *at as u64).expect("written back");
+            !matches!(found, Found::Damaged(_))
+        };
+        (0..whole.len()).filter(|at| !names_format(*at)).filter(is_unseen).collect()
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_damage() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("1.sst");
+        table(&path);
+        assert_eq!(check(&path, Scope::Everything).expect("read"), Found::Whole);
+        assert_eq!(unseen(&path, Scope::Everything), [0; 0]);
+    }
+
+    #[test]
+    fn without_the_rows_a_flipped_bit_behind_them_is_damage() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("1.sst");
+        table(&path);
+        assert_eq!(check(&path, Scope::AllButRows).expect("read"), Found::Whole);
+        let unseen = unseen(&path, Scope::AllButRows);
+        // The rows are one piece from the beginning; the filter alone takes 10 bits for each.
+        let rows_end = unseen.len();
+        assert!(unseen.iter().copied().eq(0..rows_end), "{unseen:?}");
+        let bytes = path.metadata().expect("a size").len() as usize;
+        assert!(rows_end > 0 && rows_end < bytes - ROWS as usize * 10 / 8, "{rows_end} of {bytes}");
+    }
+
+    #[test]
+    fn lz4_is_unpacked_and_nonsense_is_refused() {
+        // Source: doc/lz4_Block_format.md, by hand: "ab", 10 bytes from 2 back, and a last run "end".
+        let packed = [0x26, b'a', b'b', 2, 0, 0x30, b'e', b'n', b'd'];
+        assert_eq!(lz4(&packed, 15).as_deref(), Some(&b"ababababababend"[..]));
+        for wrong in [&packed[..4], &[0x26, b'a', b'b', 9, 0, 0x30][..], &[0x26, b'a', b'b', 0, 0][..], &[0xf0][..]] {
+            assert_eq!(lz4(wrong, 15), None, "{wrong:?}");
         }
-        assert!(found < whole.len(), "rows are not looked at here");
+        assert_eq!(lz4(&packed, 8), None, "more than was announced");
     }
 }

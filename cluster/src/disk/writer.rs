@@ -65,15 +65,17 @@ pub(crate) struct Vitals {
 /// chance. Only the flush knows what the system said, so both reasons are kept.
 struct Failure {
     first: DiskError,
-    also: Option<String>,
+    also: Option<DiskError>,
 }
 
 impl Failure {
+    /// Damage stays, whatever came before or after it.
     fn error(&self) -> DiskError {
-        match (&self.first, &self.also) {
-            (first, None) => first.clone(),
-            (DiskError::Corrupt(first), Some(also)) => DiskError::Corrupt(format!("{first}; also: {also}")),
-            (DiskError::Failed(first), Some(also)) => DiskError::Failed(format!("{first}; also: {also}")),
+        let Some(also) = &self.also else { return self.first.clone() };
+        let both = format!("{}; also: {also}", self.first);
+        match (&self.first, also) {
+            (DiskError::Failed(_), DiskError::Failed(_)) => DiskError::Failed(both),
+            _ => DiskError::Corrupt(both),
         }
     }
 }
@@ -100,7 +102,7 @@ impl Vitals {
             }
             Some(failure) if failure.also.is_none() && failure.first.to_string() != error.to_string() => {
                 tracing::error!(%error, "the disk has failed in another way, too");
-                failure.also = Some(error.to_string());
+                failure.also = Some(error.clone());
             }
             Some(_) => {}
         }
@@ -254,5 +256,17 @@ mod tests {
         }
         let reason = "seen error; also: input/output error".to_owned();
         assert_eq!(vitals.health(), Health::Failed { reason });
+    }
+
+    #[test]
+    fn damage_stays_damage_whatever_fails_beside_it() {
+        for damage_first in [true, false] {
+            let vitals = Vitals::new(DiskObserver::default());
+            let (damage, failure) = (DiskError::Corrupt("a block".into()), DiskError::Failed("a write".into()));
+            let [first, second] = if damage_first { [damage, failure] } else { [failure, damage] };
+            vitals.fail(&first);
+            vitals.fail(&second);
+            assert!(matches!(vitals.check(), Err(DiskError::Corrupt(_))), "{:?}", vitals.check());
+        }
     }
 }

@@ -92,7 +92,8 @@ impl RunningReplica {
         let progress = reports.progress.subscribe();
         let (barriers, requests) = mpsc::channel(BARRIERS_MAX);
         let lease = timings.election_max * LEASE_PERCENT / 100;
-        tokio::spawn(answer_barriers(raft.clone(), gate.clone(), progress.clone(), requests, lease));
+        let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease };
+        tokio::spawn(answer_barriers(asked, progress.clone(), requests));
         let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
         let lease_wait = timings.election_max;
         Ok(Self { shard, rows, raft, leadership, barriers, lease_wait, cutter, gate, progress, retiring })
@@ -297,17 +298,23 @@ fn led_term(node: u64, metrics: &RaftServerMetrics<Types>) -> Option<u64> {
     leads.then_some(vote.leader_id.term)
 }
 
-/// Answers all barriers that wait with one; those that come meanwhile get the next.
-async fn answer_barriers(
+/// Who must agree to a barrier.
+struct Asked {
+    disk: Disk,
     raft: Raft,
     gate: Gate,
+    lease: Duration,
+}
+
+/// Answers all barriers that wait with one; those that come meanwhile get the next.
+async fn answer_barriers(
+    asked: Asked,
     mut progress: watch::Receiver<Progress>,
     mut requests: mpsc::Receiver<oneshot::Sender<Result<(), BarrierError>>>,
-    lease: Duration,
 ) {
     let mut waiting = Vec::new();
     while requests.recv_many(&mut waiting, BARRIERS_MAX).await > 0 {
-        let answer = barrier(&raft, &gate, &mut progress, lease).await;
+        let answer = barrier(&asked, &mut progress).await;
         for request in waiting.drain(..) {
             // Who asked may have given up.
             let _ = request.send(answer.clone());
@@ -315,16 +322,16 @@ async fn answer_barriers(
     }
 }
 
-async fn barrier(
-    raft: &Raft,
-    gate: &Gate,
-    progress: &mut watch::Receiver<Progress>,
-    lease: Duration,
-) -> Result<(), BarrierError> {
+async fn barrier(asked: &Asked, progress: &mut watch::Receiver<Progress>) -> Result<(), BarrierError> {
+    let Asked { disk, raft, gate, lease } = asked;
+    // Of a disk that has lied once nothing is told, though this read may meet what is whole.
+    if disk.failure().is_some() {
+        return Err(BarrierError::Stopped);
+    }
     let call = gate.enter().await.ok_or(BarrierError::Stopped)?;
     // Under the lease; if it has run out, a round of heartbeats renews it, within one election timeout.
     let linearizer =
-        raft.get_read_linearizer(LinearizerOption::new(Some(lease), true)).await.map_err(|error| match error {
+        raft.get_read_linearizer(LinearizerOption::new(Some(*lease), true)).await.map_err(|error| match error {
             RaftError::Fatal(_) => BarrierError::Stopped,
             RaftError::APIError(_) => BarrierError::NotLeader,
         })?;
