@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arbiters;
 mod check;
 mod crash;
 mod damage;
