@@ -150,6 +150,11 @@ fn path(criterion: &mut Criterion) {
     let (bench, mut machine, many) = shard();
     bench.apply(&mut machine, &[many]).expect("rows in memory");
     let lookups = Lookups::new(bench.rows().clone());
+    // Entries that were dropped as conflicts would be fast, too.
+    let last = account(&format!("user-{}", ENTRIES - 1));
+    let header = lookups.header(APP, &group_id(0)).expect("rows").expect("a group");
+    let joined = lookups.member(slot_of(APP, &group_id(0)), header.gno, &last).expect("rows");
+    assert!(joined.is_some(), "the joins were not applied");
     criterion.bench_function("activate: header and one member", |b| {
         let (id, who) = (group_id(0), account("user-7"));
         b.iter(|| {
