@@ -307,24 +307,33 @@ fn open_error(data_dir: &Path, error: rocksdb::Error) -> OpenError {
     let reason = String::from(error.as_ref());
     match error.kind() {
         _ if is_lock(&error) => OpenError::InUse { path },
-        ErrorKind::Corruption => OpenError::Corrupt { path, reason: placed(data_dir, reason) },
+        ErrorKind::Corruption => OpenError::Corrupt { path, reason: placed(&data_dir.join(DATABASE_DIR), reason) },
         _ => OpenError::Failed { path, reason },
     }
 }
 
-/// Names the place where RocksDB does not: a write-ahead log that breaks off although later ones go on.
-fn placed(data_dir: &Path, reason: String) -> String {
-    if reason.contains(&data_dir.display().to_string()) {
+/// Names the place where RocksDB does not: a table whose properties make no sense (it blames the manifest), or a
+/// write-ahead log that breaks off although later ones go on.
+fn placed(database: &Path, reason: String) -> String {
+    if reason.contains(".sst offset ") {
         return reason;
     }
-    let Ok(folder) = std::fs::read_dir(data_dir.join(DATABASE_DIR)) else { return reason };
+    let Ok(folder) = std::fs::read_dir(database) else { return reason };
     let mut files: Vec<PathBuf> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
-    let broken = files.iter().filter(|file| is_log_format(file)).find_map(|file| {
-        let offset = log_file::first_break(file).ok()??;
-        Some(format!("{reason}: {} is no record at byte {offset}", file.display()))
+    let tables = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "sst"));
+    let damaged = tables.filter_map(|file| match check_table(file, Scope::AllButRows) {
+        Err(DiskError::Corrupt(place)) => Some(place),
+        _ => None,
     });
-    broken.unwrap_or(reason)
+    let broken = files.iter().filter(|file| is_log_format(file)).filter_map(|file| {
+        let offset = log_file::first_break(file).ok()??;
+        Some(format!("{} is no record at byte {offset}", file.display()))
+    });
+    match damaged.chain(broken).next() {
+        Some(place) => format!("{reason}: {place}"),
+        None => reason,
+    }
 }
 
 /// RocksDB has no kind for a lock that is held; its message names the file.
