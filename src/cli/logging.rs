@@ -7,7 +7,10 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Log, LogFormat};
 
 /// Libraries that tell their inner life at info; a filter that names them wins.
-const QUIET: &str = "openraft=warn,actix_server=warn";
+///
+/// The core of openraft warns whenever something it waited for belongs to a term gone by: at many a start, the flush of
+/// what it wrote before its election. Its errors are errors.
+const QUIET: &str = "openraft=warn,openraft::core::raft_core=error,actix_server=warn";
 
 /// Starts logging for this process.
 ///
