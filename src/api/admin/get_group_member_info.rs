@@ -98,8 +98,8 @@ mod tests {
             ),
             (r#"{"GroupId":"g","Limit":"100","Offset":200,"Next":"7"}"#, offset(200, 100)),
             (r#"{"GroupId":"g","Limit":60000}"#, offset(0, 6000)),
-            (r#"{"GroupId":"@TGS#_c","Limit":60000,"Offset":50}"#, offset(0, 100)),
-            (r#"{"GroupId":"@TGS#_c","Limit":10,"Next":""}"#, offset(0, 10)),
+            (r#"{"GroupId":"@TGS#_c","Limit":60000,"Offset":50}"#, next(0, 100)),
+            (r#"{"GroupId":"@TGS#_c","Limit":10,"Next":""}"#, next(0, 10)),
             (r#"{"GroupId":"@TGS#_@TGS#c2","Limit":10,"Next":"42"}"#, next(42, 10)),
         ] {
             assert_eq!(query_of(body), expected, "{body}");
