@@ -278,7 +278,7 @@ mod tests {
             ("[http]\ntimeout_ms = \"soon\"\n", &[], &["http.timeout_ms"]),
             ("[http]\ntimeout_ms = 5\n", &[], &["http.timeout_ms", "100"]),
             ("[http]\nlisten = \"nowhere\"\n", &[], &["http.listen"]),
-            ("[cluster]\nshards = 0\n", &[], &["cluster.shards"]),
+            ("[cluster]\nshards = 1025\n", &[], &["cluster.shards"]),
             ("[log]\nlevel = \"lo=u=d\"\n", &[], &["log.level"]),
             ("[limits]\nmax_members = { robots = 3 }\n", &[], &["robots"]),
             ("[custom_fields]\nopen = false\ngroup = [{ key = \"a b\" }]\n", &[], &["custom_fields.group"]),

@@ -94,7 +94,7 @@ impl Node {
             .into_iter()
             .map(|app| Ok((config.settings_of(&app)?, app)))
             .collect::<Result<Vec<(AppSettings, config::App)>, ConfigError>>()?;
-        let cluster = Cluster::open(cluster_options(config))?;
+        let cluster = Cluster::open(cluster_options(config)?)?;
         let limits = |settings: &AppSettings| Arc::new(settings.group_limits(&config.groups));
         let of_apps: AppLimits =
             Arc::new(apps.iter().map(|(settings, app)| (AppId(app.id), limits(settings))).collect::<FxHashMap<_, _>>());
@@ -227,11 +227,24 @@ fn arbiter_count(config: &Config) -> usize {
     }
 }
 
-fn cluster_options(config: &Config) -> ClusterOptions {
+/// Shards of a new folder: every log has a cost of its own, so few, and enough for every core to have some.
+fn shard_count(config: &Config) -> Result<u16, OpenError> {
+    const PER_CORE: usize = 2;
+    const MIN: usize = 4;
+    const MAX: usize = 64;
+    if config.cluster.shards > 0 {
+        return Ok(config.cluster.shards);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let of_new = (cores * PER_CORE).clamp(MIN, MAX) as u16;
+    Ok(Cluster::shards_of(&config.node.data_dir)?.unwrap_or(of_new))
+}
+
+fn cluster_options(config: &Config) -> Result<ClusterOptions, OpenError> {
     let storage = &config.storage;
-    ClusterOptions {
+    Ok(ClusterOptions {
         data_dir: config.node.data_dir.clone(),
-        shards: config.cluster.shards,
+        shards: shard_count(config)?,
         disk: DiskOptions {
             flush: storage.flush,
             block_cache_bytes: storage.block_cache_bytes,
@@ -247,7 +260,7 @@ fn cluster_options(config: &Config) -> ClusterOptions {
         election_min: ELECTION_MIN,
         election_max: ELECTION_MAX,
         log_bytes_max: storage.log_bytes_max,
-    }
+    })
 }
 
 fn host_options(config: &Config, shards: u16) -> HostOptions {

@@ -94,6 +94,14 @@ struct Inner {
 }
 
 impl Cluster {
+    /// How many shards a data folder holds; `None`: it was never made.
+    ///
+    /// # Errors
+    /// Its format file cannot be read, or is damaged or newer.
+    pub fn shards_of(data_dir: &Path) -> Result<Option<u16>, OpenError> {
+        Folder::shards_of(data_dir)
+    }
+
     /// Opens the data folder, making it if absent.
     ///
     /// Reads the whole write-ahead log, and tables up to [`DiskOptions::start_check_bytes_max`]; damage there is found

@@ -40,10 +40,10 @@ pub struct Http {
 }
 
 /// The replicated shards. The same on all nodes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
-    /// Fixed when the data folder is made.
+    /// Fixed when the data folder is made. 0: what the folder has; a new one gets two per core, 4 at least.
     pub shards: u16,
 }
 
@@ -210,12 +210,6 @@ impl Default for Http {
     }
 }
 
-impl Default for Cluster {
-    fn default() -> Self {
-        Self { shards: 8 }
-    }
-}
-
 impl Default for Actors {
     fn default() -> Self {
         Self {
@@ -308,7 +302,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     range("http.timeout_ms", http.timeout_ms, 100, 60_000)?;
     range("http.shutdown_timeout_ms", http.shutdown_timeout_ms, 0, 600_000)?;
 
-    range("cluster.shards", u64::from(cluster.shards), 1, 1_024)?;
+    range("cluster.shards", u64::from(cluster.shards), 0, 1_024)?;
 
     range("actors.arbiters", actors.arbiters as u64, 0, 1_024)?;
     range("actors.mailbox_max", actors.mailbox_max as u64, 16, 1 << 24)?;

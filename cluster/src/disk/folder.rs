@@ -62,6 +62,15 @@ impl Folder {
         Ok(folder)
     }
 
+    /// How many shards a folder has; `None`: it was never made. Takes nothing.
+    pub(crate) fn shards_of(path: &Path) -> Result<Option<u16>, OpenError> {
+        match fs::read_to_string(path.join(FORMAT_FILE)) {
+            Ok(text) => Ok(Some(parse(path, &text)?.shards)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(OpenError::Failed { path: path.into(), reason: error.to_string() }),
+        }
+    }
+
     /// Takes a folder that is there already, whatever number of shards it has.
     pub(crate) fn open_present(path: &Path) -> Result<Self, OpenError> {
         let absent = || OpenError::Failed { path: path.into(), reason: "it is no data folder".into() };
@@ -219,7 +228,9 @@ mod tests {
     #[test]
     fn a_folder_keeps_its_identity_and_is_held_by_one() {
         let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(Folder::shards_of(dir.path()).expect("no folder yet"), None);
         let first = make(dir.path());
+        assert_eq!(Folder::shards_of(dir.path()).expect("read"), Some(8));
         assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::InUse { .. })));
         let identity = first.identity();
         drop(first);
