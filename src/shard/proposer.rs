@@ -15,6 +15,9 @@ pub const PROPOSAL_ITEMS_MAX: usize = 512;
 pub const PROPOSAL_BYTES_MAX: usize = 256 * 1024;
 /// Proposals handed to the log and not yet applied.
 pub const PROPOSALS_IN_FLIGHT_MAX: usize = 2;
+/// Items that a proposal must have to leave while another is on its way: an entry costs about as much as several
+/// commands, so a few wait for company, at most as long as the one before them takes.
+pub const FOLLOWER_ITEMS_MIN: usize = 8;
 
 /// A proposal on its way, and whom its items came from.
 #[derive(Debug)]
@@ -62,7 +65,8 @@ impl<O> Proposer<O> {
 
     /// The next proposal, if one may leave now.
     pub fn take(&mut self) -> Option<(u64, Bytes)> {
-        if self.queue.is_empty() || self.in_flight.len() >= PROPOSALS_IN_FLIGHT_MAX {
+        let items_min = if self.in_flight.is_empty() { 1 } else { FOLLOWER_ITEMS_MIN };
+        if self.queue.len() < items_min || self.in_flight.len() >= PROPOSALS_IN_FLIGHT_MAX {
             return None;
         }
         let mut bytes = 0;
@@ -137,9 +141,24 @@ mod tests {
     fn no_more_than_the_bound_are_in_flight() {
         let mut proposer = Proposer::new(1, 100);
         for n in 0..=PROPOSALS_IN_FLIGHT_MAX as u16 {
-            proposer.push(item(n), n);
+            (0..FOLLOWER_ITEMS_MIN as u16).for_each(|item_no| proposer.push(item(item_no), n));
             assert_eq!(proposer.take().is_some(), usize::from(n) < PROPOSALS_IN_FLIGHT_MAX);
         }
+    }
+
+    #[test]
+    fn a_few_wait_for_the_proposal_before_them() {
+        let mut proposer = Proposer::new(1, 100);
+        proposer.push(item(0), 0);
+        proposer.take().unwrap();
+        for n in 1..FOLLOWER_ITEMS_MIN as u16 {
+            proposer.push(item(n), n);
+            assert!(proposer.take().is_none());
+        }
+        proposer.settle(1, 1).unwrap();
+        proposer.take().unwrap();
+        (0..FOLLOWER_ITEMS_MIN as u16).for_each(|n| proposer.push(item(n), n));
+        proposer.take().unwrap();
     }
 
     #[test]
