@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::courier::Courier;
 use super::disbanding::Disbanding;
 use super::group::{ACTIVE_GROUP_BYTES, GroupActor};
-use super::inbox::Inbox;
+use super::inbox::{Held, Inbox};
 use super::message::{
     Again, AppliedEntries, BusyCount, Cancel, ChangeAccounts, Deliver, Delivered, EntryOrigin, Flush, Grant, GroupKey,
     LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
@@ -114,6 +114,14 @@ impl Recoveries {
 
 /// The hosts of all shards of this node, by shard.
 pub type Peers = Arc<std::sync::OnceLock<Vec<Peer>>>;
+
+/// What all hosts of a node share.
+#[derive(Clone)]
+pub struct Neighbours {
+    pub peers: Peers,
+    pub disbanding: Disbanding,
+    pub recovered: Recoveries,
+}
 
 /// One shard's host and rows, as its neighbours on this node use them.
 #[derive(Clone)]
@@ -263,6 +271,7 @@ pub struct ShardHost {
     disbanding: Disbanding,
     /// Set while this host leads and its neighbours hold all that it owed them when it began.
     recovered: Recoveries,
+    held: Held,
     proposals: mpsc::Sender<(Leadership, u64, Bytes)>,
     leading: Option<Leading>,
     /// Proposals of leaderships that ended, until the log tells what became of them.
@@ -276,10 +285,10 @@ impl ShardHost {
         shards: u16,
         options: HostOptions,
         clock: Arc<dyn Clock>,
-        peers: Peers,
-        disbanding: Disbanding,
-        recovered: Recoveries,
+        neighbours: Neighbours,
+        held: Held,
     ) -> Addr<Self> {
+        let Neighbours { peers, disbanding, recovered } = neighbours;
         Self::create(move |ctx| {
             ctx.set_mailbox_capacity(options.mailbox_max);
             let (proposals, queue) = mpsc::channel(PROPOSE_CHANNEL);
@@ -295,6 +304,7 @@ impl ShardHost {
                 peers,
                 disbanding,
                 recovered,
+                held,
                 proposals,
                 leading: None,
                 orphans: Vec::new(),
@@ -937,7 +947,7 @@ impl Handler<Recovered> for ShardHost {
             groups: FxHashMap::default(),
             loading: FxHashMap::default(),
             courier: Courier::new(recovery.heads, recovery.outbox, self.options.outbox_rows_max),
-            inbox: Inbox::new(recovery.cursors.clone()),
+            inbox: Inbox::new(recovery.cursors.clone(), self.held.clone()),
             reservations: Reservations::default(),
             unindexed: Vec::new(),
         });

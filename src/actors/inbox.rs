@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use muster_cluster::ShardId;
 use rustc_hash::FxHashMap;
@@ -39,15 +40,28 @@ struct Waiting {
 pub(super) struct Inbox {
     sources: FxHashMap<ShardId, Source>,
     waiting: Vec<Waiting>,
+    held: Held,
+}
+
+/// How many rows a shard has received and not applied, for all of the node to see: with none, a read waits for
+/// nothing. Whoever was told that a row is received finds it counted until its effect can be read.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    pub fn is_none(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
 }
 
 impl Inbox {
-    pub fn new(cursors: Vec<(ShardId, u64)>) -> Self {
+    pub fn new(cursors: Vec<(ShardId, u64)>, held: Held) -> Self {
+        held.0.store(0, Ordering::Release);
         let sources = cursors
             .into_iter()
             .map(|(source, cursor)| (source, Source { received: cursor, applied: cursor, ..Source::default() }))
             .collect();
-        Self { sources, waiting: Vec::new() }
+        Self { sources, waiting: Vec::new(), held }
     }
 
     /// Takes what continues the sequence; answers how far it is held, and whether rows are missing before these.
@@ -58,6 +72,7 @@ impl Inbox {
             if row.0 == source.received + 1 && source.rows.len() < INBOX_HELD_MAX {
                 source.received = row.0;
                 source.rows.push_back(row);
+                self.held.0.fetch_add(1, Ordering::AcqRel);
             }
         }
         (source.received, is_gap)
@@ -101,6 +116,7 @@ impl Inbox {
         source.received = source.received.max(through);
         while source.rows.front().is_some_and(|(seq, _)| *seq <= through) {
             source.rows.pop_front();
+            self.held.0.fetch_sub(1, Ordering::AcqRel);
         }
         let sources = &self.sources;
         let settled = |needs: &Vec<(ShardId, u64)>| {
@@ -141,7 +157,7 @@ mod tests {
 
     #[test]
     fn repeats_and_gaps_are_passed_over() {
-        let mut inbox = Inbox::new(vec![(SOURCE, 4)]);
+        let mut inbox = Inbox::new(vec![(SOURCE, 4)], Held::default());
         assert_eq!(inbox.receive(SOURCE, rows(&[3, 4, 5])), (5, false));
         assert_eq!(inbox.receive(SOURCE, rows(&[7])), (5, true));
         assert_eq!(inbox.receive(SOURCE, rows(&[5, 6, 7])), (7, false));
@@ -150,7 +166,7 @@ mod tests {
 
     #[test]
     fn one_entry_per_source_is_under_way() {
-        let mut inbox = Inbox::new(vec![]);
+        let mut inbox = Inbox::new(vec![], Held::default());
         inbox.receive(SOURCE, rows(&[1]));
         assert_eq!(seqs(&inbox.due()), [1]);
         inbox.receive(SOURCE, rows(&[2]));
@@ -165,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_reader_waits_for_what_was_received_before_it() {
-        let mut inbox = Inbox::new(vec![]);
+        let mut inbox = Inbox::new(vec![], Held::default());
         inbox.receive(SOURCE, rows(&[1, 2]));
         let (reply, mut settled) = oneshot::channel();
         inbox.wait(reply);

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use muster_cluster::{Leadership, Rows, ShardHandle, ShardId, Slot, shard_of_slot};
 
 use super::host::ShardHost;
+use super::inbox::Held;
 
 /// One shard as this node reaches it.
 #[derive(Clone)]
@@ -18,8 +19,17 @@ pub struct Route {
     pub host: actix::Addr<ShardHost>,
     pub handle: ShardHandle,
     pub rows: Rows,
+    pub held: Held,
     /// `None`: not led here, or not yet.
     pub leadership: Option<Leadership>,
+}
+
+/// A shard's host as it was started.
+#[derive(Clone)]
+pub struct Hosted {
+    pub host: actix::Addr<ShardHost>,
+    pub handle: ShardHandle,
+    pub held: Held,
 }
 
 /// Slot → shard → leader, at one moment.
@@ -53,13 +63,14 @@ pub struct RegistryActor {
 
 impl RegistryActor {
     /// Starts the registry on the calling arbiter; the table is there at once.
-    pub fn start_here(hosts: Vec<(actix::Addr<ShardHost>, ShardHandle)>) -> Routing {
+    pub fn start_here(hosts: Vec<Hosted>) -> Routing {
         let routes = hosts
             .into_iter()
-            .map(|(host, handle)| Route {
+            .map(|Hosted { host, handle, held }| Route {
                 shard: handle.id(),
                 host,
                 rows: handle.rows().clone(),
+                held,
                 leadership: *handle.leadership().borrow(),
                 handle,
             })

@@ -3,14 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use actix_rt::ArbiterHandle;
-use muster_cluster::{Cluster, OpenError, ShardHandle, ShardId};
+use muster_cluster::{Cluster, OpenError, ShardId};
 use tokio::sync::oneshot;
 
 use super::disbanding::Disbanding;
-use super::host::{HostOptions, Peer, Peers, Recoveries, ShardHost};
+use super::host::{HostOptions, Neighbours, Peer, Peers, Recoveries, ShardHost};
+use super::inbox::Held;
 use super::message::AppliedEntries;
 use super::mint::Minter;
-use super::registry::RegistryActor;
+use super::registry::{Hosted, RegistryActor};
 use super::service::{AppLimits, Service};
 use crate::shard::{Applied, Lookups, Machine};
 use crate::time::{Clock, SystemClock};
@@ -23,7 +24,7 @@ pub enum StartError {
     Arbiter { shard: u16 },
 }
 
-type Started = Result<(actix::Addr<ShardHost>, ShardHandle), OpenError>;
+type Started = Result<Hosted, OpenError>;
 
 /// Starts every shard of the cluster's folder; shard s lives on arbiter s mod A.
 ///
@@ -37,22 +38,14 @@ pub async fn start(
 ) -> Result<Service, StartError> {
     let clock = Arc::new(SystemClock);
     let peers: Peers = Arc::new(OnceLock::new());
-    let disbanding = Disbanding::default();
     let shards = cluster.shards();
-    let recovered = Recoveries::new(shards);
+    let neighbours =
+        Neighbours { peers: peers.clone(), disbanding: Disbanding::default(), recovered: Recoveries::new(shards) };
     let mut hosts = Vec::with_capacity(usize::from(shards));
     for shard in 0..shards {
         let arbiter = &arbiters[usize::from(shard) % arbiters.len()];
         let (done, started) = oneshot::channel::<Started>();
-        let start = start_shard(
-            cluster.clone(),
-            ShardId(shard),
-            options.clone(),
-            clock.clone(),
-            peers.clone(),
-            disbanding.clone(),
-            recovered.clone(),
-        );
+        let start = start_shard(cluster.clone(), ShardId(shard), options.clone(), clock.clone(), neighbours.clone());
         arbiter.spawn(async move {
             let _ = done.send(start.await);
         });
@@ -60,7 +53,7 @@ pub async fn start(
     }
     let all = hosts
         .iter()
-        .map(|(host, handle)| Peer { host: host.clone(), lookups: Lookups::new(handle.rows().clone()) })
+        .map(|hosted| Peer { host: hosted.host.clone(), lookups: Lookups::new(hosted.handle.rows().clone()) })
         .collect();
     // Hosts that recover before this is set deliver and announce again in their sweep.
     let _ = peers.set(all);
@@ -71,6 +64,7 @@ pub async fn start(
     });
     let routing = started.await.map_err(|_| StartError::Arbiter { shard: 0 })?;
     let minter = Arc::new(Minter::new(clock, cluster.mint_slot()));
+    let Neighbours { disbanding, recovered, .. } = neighbours;
     Ok(Service::new(routing, cluster, limits, minter, disbanding, recovered))
 }
 
@@ -79,9 +73,7 @@ async fn start_shard(
     shard: ShardId,
     options: HostOptions,
     clock: Arc<dyn Clock>,
-    peers: Peers,
-    disbanding: Disbanding,
-    recovered: Recoveries,
+    neighbours: Neighbours,
 ) -> Started {
     let shards = cluster.shards();
     // The machine speaks before its host exists: entries applied while the replica starts are nobody's.
@@ -93,7 +85,8 @@ async fn start_shard(
         }
     });
     let handle = cluster.start_shard(shard, Box::new(Machine::new(shard, shards, sink))).await?;
-    let address = ShardHost::start_here(handle.clone(), shards, options, clock, peers, disbanding, recovered);
+    let held = Held::default();
+    let address = ShardHost::start_here(handle.clone(), shards, options, clock, neighbours, held.clone());
     let _ = host.set(address.clone());
-    Ok((address, handle))
+    Ok(Hosted { host: address, handle, held })
 }

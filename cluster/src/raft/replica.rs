@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -59,6 +60,9 @@ pub(crate) struct RunningReplica {
     lease_wait: Duration,
     cutter: AbortHandle,
     gate: Gate,
+    disk: Disk,
+    /// By the last membership that its log holds, this replica is the only voter.
+    is_sole_voter: Arc<AtomicBool>,
     progress: watch::Receiver<Progress>,
     retiring: watch::Sender<bool>,
 }
@@ -85,7 +89,9 @@ impl RunningReplica {
         let raft = Raft::new(node, config, NoPeers, log.clone(), replica).await.map_err(|error| error.to_string())?;
         let (leading, leadership) = watch::channel(None);
         let (retiring, retires) = watch::channel(false);
-        tokio::spawn(watch_leadership(node, raft.server_metrics(), reports.clone(), retires, leading));
+        let is_sole_voter = Arc::new(AtomicBool::new(false));
+        let leader = Leader { node, leading, is_sole_voter: is_sole_voter.clone() };
+        tokio::spawn(watch_leadership(leader, raft.server_metrics(), reports.clone(), retires));
         begin(&raft, node).await?;
 
         let gate = Gate::default();
@@ -96,7 +102,21 @@ impl RunningReplica {
         tokio::spawn(answer_barriers(asked, progress.clone(), requests));
         let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
         let lease_wait = timings.election_max;
-        Ok(Self { shard, rows, raft, leadership, barriers, lease_wait, cutter, gate, progress, retiring })
+        let disk = disk.clone();
+        Ok(Self {
+            shard,
+            rows,
+            raft,
+            leadership,
+            barriers,
+            lease_wait,
+            cutter,
+            gate,
+            disk,
+            is_sole_voter,
+            progress,
+            retiring,
+        })
     }
 
     pub(crate) fn shard(&self) -> ShardId {
@@ -154,6 +174,13 @@ impl RunningReplica {
 
     /// See [`crate::ShardHandle::read_barrier`].
     pub(crate) async fn read_barrier(&self) -> Result<(), BarrierError> {
+        // Nobody else can have been elected, and what this replica has acknowledged is in its rows: there is nobody to
+        // ask and nothing to wait for. Whoever becomes a voter beside it needs its vote before anybody can lead
+        // without it.
+        let leads_alone = self.is_sole_voter.load(Ordering::Acquire) && self.leadership.borrow().is_some();
+        if leads_alone && self.disk.failure().is_none() {
+            return Ok(());
+        }
         let (done, answer) = oneshot::channel();
         self.barriers.send(done).await.map_err(|_| BarrierError::Stopped)?;
         answer.await.unwrap_or(Err(BarrierError::Stopped))
@@ -254,17 +281,28 @@ async fn begin(raft: &Raft, node: u64) -> Result<(), String> {
     Ok(())
 }
 
+/// Whom a replica tells about its leadership.
+struct Leader {
+    node: u64,
+    leading: watch::Sender<Option<Leadership>>,
+    is_sole_voter: Arc<AtomicBool>,
+}
+
 /// Says since which term this process leads, once the first entry of the term is written.
 async fn watch_leadership(
-    node: u64,
+    leader: Leader,
     mut metrics: WatchReceiverOf<Types, RaftServerMetrics<Types>>,
     reports: Reports,
     mut retires: watch::Receiver<bool>,
-    leading: watch::Sender<Option<Leadership>>,
 ) {
+    let Leader { node, leading, is_sole_voter } = leader;
     let mut blank = reports.blank_term.subscribe();
     loop {
-        let led = led_term(node, &metrics.borrow_watched());
+        let (led, alone) = {
+            let now = metrics.borrow_watched();
+            (led_term(node, &now), now.membership_config.voter_ids().eq([node]))
+        };
+        is_sole_voter.store(alone, Ordering::Release);
         let written = *blank.borrow_and_update();
         let leadership = led.filter(|&term| term == written).map(|term| Leadership { term });
         leading.send_if_modified(|current| std::mem::replace(current, leadership) != leadership);
