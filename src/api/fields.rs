@@ -254,7 +254,7 @@ pub fn group(json: &mut Json, group: &GroupView, fields: Fields, rules: &Rules) 
             continue;
         }
         match field {
-            BaseField::Type => json.text(name, wire::kind_word(facts.kind, rules.legacy_type_names)),
+            BaseField::Type => json.word(name, wire::kind_word(facts.kind, rules.legacy_type_names)),
             BaseField::Name => json.text(name, &group.name),
             BaseField::Introduction => json.text(name, &group.introduction),
             BaseField::Notification => json.text(name, &group.notification),
@@ -269,10 +269,10 @@ pub fn group(json: &mut Json, group: &GroupView, fields: Fields, rules: &Rules) 
             BaseField::MaxMemberNum => json.number(name, u64::from(facts.members_max)),
             // Nobody holds a session here yet, so nobody is online.
             BaseField::OnlineMemberNum => json.number(name, 0),
-            BaseField::ApplyJoinOption => json.text(name, wire::apply_join_word(facts.apply_join)),
-            BaseField::InviteJoinOption => json.text(name, wire::invite_join_word(facts.invite_join)),
+            BaseField::ApplyJoinOption => json.word(name, wire::apply_join_word(facts.apply_join)),
+            BaseField::InviteJoinOption => json.word(name, wire::invite_join_word(facts.invite_join)),
             BaseField::MuteAllMember | BaseField::ShutUpAllMember => {
-                json.text(name, wire::switch_word(facts.mute_all));
+                json.word(name, wire::switch_word(facts.mute_all));
             }
             BaseField::SupportTopic if facts.kind == Kind::Community => {
                 json.number(name, u64::from(facts.support_topic));
@@ -288,6 +288,9 @@ pub fn group(json: &mut Json, group: &GroupView, fields: Fields, rules: &Rules) 
     }
 }
 
+/// What a member with all its fields usually takes of an answer.
+pub const MEMBER_BYTES_USUAL: usize = 224;
+
 /// Renders the fields of a member, its name among them only if `with_account`.
 pub fn member(json: &mut Json, member: &MemberView, shape: &MemberShape, with_account: bool, call: &Call<'_>) {
     if with_account {
@@ -300,14 +303,14 @@ pub fn member(json: &mut Json, member: &MemberView, shape: &MemberShape, with_ac
         }
         match field {
             MemberField::Account | MemberField::Custom => {}
-            MemberField::Role => json.text(name, wire::role_word(member.role)),
+            MemberField::Role => json.word(name, wire::role_word(member.role)),
             MemberField::JoinTime => json.number(name, member.joined.secs()),
             MemberField::MsgSeq => json.number(name, member.msg_seq),
-            MemberField::MsgFlag => json.text(name, wire::msg_flag_word(member.msg_flag)),
+            MemberField::MsgFlag => json.word(name, wire::msg_flag_word(member.msg_flag)),
             MemberField::LastSendMsgTime => json.number(name, member.last_send.secs()),
             MemberField::NameCard => json.text(name, &member.name_card),
             MemberField::MuteUntil | MemberField::ShutUpUntil => json.number(name, muted_until),
-            MemberField::OnlineStatus => json.text(name, "Offline"),
+            MemberField::OnlineStatus => json.word(name, "Offline"),
         }
     }
     custom(json, "AppMemberDefinedData", &member.custom, &shape.custom, &call.rules.custom_fields.member);

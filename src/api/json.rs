@@ -33,6 +33,19 @@ impl Json {
         self.out.len()
     }
 
+    /// Makes room for what is about to be written, so that it is not moved while it grows.
+    pub fn expect(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
+    /// Writes a text of ours, which needs no escapes.
+    pub fn word(&mut self, field: &str, word: &'static str) {
+        self.key(field);
+        self.out.push(b'"');
+        self.out.extend_from_slice(word.as_bytes());
+        self.out.push(b'"');
+    }
+
     pub fn text(&mut self, field: &str, text: &str) {
         self.key(field);
         self.value(text);

@@ -172,6 +172,14 @@ pub enum Effect {
         gno: u64,
         row: JoinedRow,
     },
+    /// Members of a disbanded group, all of one shard and all told the same.
+    Ended {
+        app: u32,
+        accounts: Vec<AccountText>,
+        slot: u16,
+        gno: u64,
+        report: FeedRow,
+    },
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

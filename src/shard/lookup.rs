@@ -93,12 +93,12 @@ impl Lookups {
     /// What a member of a group of that kind looks like, by its place in join order.
     pub fn card_now(&self, slot: Slot, gno: Gno, join_seq: u64, kind: Kind) -> Result<Lookup<Card>, DiskError> {
         let key = self.keys.member(slot, gno, join_seq);
-        Ok(map(self.rows.read_cached(&key, decode::<MemberRow>)?, |row| card_of(row, kind)))
+        Ok(map(self.rows.read_cached(&key, MemberRow::decode)?, |row| card_of(row, kind)))
     }
 
     pub fn card(&self, slot: Slot, gno: Gno, join_seq: u64, kind: Kind) -> Result<Option<Card>, DiskError> {
         let key = self.keys.member(slot, gno, join_seq);
-        Ok(self.rows.read(&key, decode::<MemberRow>)?.map(|row| card_of(row, kind)))
+        Ok(self.rows.read(&key, MemberRow::decode)?.map(|row| card_of(row, kind)))
     }
 
     /// Unix seconds until which an account is muted, member or not; may be over. `Absent`: it has no row.

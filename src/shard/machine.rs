@@ -14,7 +14,7 @@ use super::entry::{AccountsEntry, Delivery, Effect, GroupEntry, Item, Proposal};
 use super::identities;
 use super::lookup::slot_of;
 use super::requests::{REQUESTS_DROPPED_MAX, RequestForm};
-use super::rows::{Count, Writer};
+use super::rows::{Count, Known, Writer};
 use crate::group::{Event, Group, Notice};
 use crate::id::{AppId, Gno};
 use crate::store::{ShardRow, encode};
@@ -91,17 +91,18 @@ pub struct Machine {
     sink: Sink,
     /// Read from its row at the first apply; this machine is the only writer.
     row: Option<ShardRow>,
+    known: Known,
 }
 
 impl Machine {
     pub fn new(shard: ShardId, shards: u16, sink: Sink) -> Self {
-        Self { shard, shards, sink, row: None }
+        Self { shard, shards, sink, row: None, known: Known::default() }
     }
 }
 
 impl ShardMachine for Machine {
     fn apply(&mut self, entries: &[Committed], tx: &mut Transaction<'_>) -> Result<Option<Release>, DiskError> {
-        let mut writer = Writer::new(tx, self.shard, self.shards);
+        let mut writer = Writer::new(tx, &mut self.known, self.shard, self.shards);
         let mut row = match self.row {
             Some(row) => row,
             None => writer.shard_row()?,
@@ -220,8 +221,7 @@ impl Turn<'_, '_> {
     }
 
     fn fold(&mut self, effect: &Effect, applied: &mut AppliedProposal) -> Result<(), DiskError> {
-        applied.counts.extend(self.writer.fold(effect)?);
-        Ok(())
+        self.writer.fold(effect, &mut applied.counts)
     }
 
     fn inbox(&mut self, delivery: Delivery, applied: &mut AppliedProposal) -> Result<Outcome, DiskError> {

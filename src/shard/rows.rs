@@ -27,9 +27,22 @@ pub(super) use self::members::{Newcomer, Stored};
 /// Index rows that one step of a census looks at.
 const CENSUS_CHUNK: usize = 1000;
 
+/// Headers of groups that a machine remembers; beyond it all are forgotten and read again.
+const HEADS_KNOWN_MAX: usize = 4096;
+
+/// What a machine remembers of its own rows between two applies. Nobody else writes them, so they are as remembered;
+/// it only saves reading what was written a moment ago.
+#[derive(Default)]
+pub(super) struct Known {
+    heads: FxHashMap<(AppId, GroupId), Head>,
+    outbox: FxHashMap<ShardId, OutboxHead>,
+    cursors: FxHashMap<ShardId, u64>,
+}
+
 /// Rows of one shard during one apply.
 pub(super) struct Writer<'a, 'tx> {
     pub tx: &'a mut Transaction<'tx>,
+    known: &'a mut Known,
     pub keys: Keys,
     pub shard: ShardId,
     pub shards: u16,
@@ -40,10 +53,11 @@ pub(super) struct Writer<'a, 'tx> {
 }
 
 impl<'a, 'tx> Writer<'a, 'tx> {
-    pub fn new(tx: &'a mut Transaction<'tx>, shard: ShardId, shards: u16) -> Self {
+    pub fn new(tx: &'a mut Transaction<'tx>, known: &'a mut Known, shard: ShardId, shards: u16) -> Self {
         let keys = Keys::new(tx.generation());
         Self {
             tx,
+            known,
             keys,
             shard,
             shards,
@@ -56,10 +70,17 @@ impl<'a, 'tx> Writer<'a, 'tx> {
 
     /// Writes what was kept back.
     pub fn finish(self) {
-        for ((app, group), head) in self.heads {
+        if self.known.heads.len() + self.heads.len() > HEADS_KNOWN_MAX {
+            self.known.heads.clear();
+        }
+        for (id, head) in self.heads {
             // A removed header was deleted when it went.
-            if let Some(head) = head {
-                self.tx.put(self.keys.header(app, &group), encode(&GroupHeader::from(&head)));
+            match head {
+                Some(head) => {
+                    self.tx.put(self.keys.header(id.0, &id.1), encode(&GroupHeader::from(&head)));
+                    self.known.heads.insert(id, head);
+                }
+                None => drop(self.known.heads.remove(&id)),
             }
         }
         for (key, count) in self.counts {
@@ -81,15 +102,16 @@ impl<'a, 'tx> Writer<'a, 'tx> {
         }
     }
 
-    pub fn head(&mut self, app: AppId, group: &GroupId) -> Result<Option<Head>, DiskError> {
+    pub fn head(&self, app: AppId, group: &GroupId) -> Result<Option<Head>, DiskError> {
         let id = (app, group.clone());
         if let Some(head) = self.heads.get(&id) {
             return Ok(head.clone());
         }
+        if let Some(head) = self.known.heads.get(&id) {
+            return Ok(Some(head.clone()));
+        }
         let row = self.tx.read(&self.keys.header(app, group), decode::<GroupHeader>)?;
-        let head = row.map(Head::from);
-        self.heads.insert(id, head.clone());
-        Ok(head)
+        Ok(row.map(Head::from))
     }
 
     pub fn set_head(&mut self, app: AppId, group: &GroupId, head: Head) {
@@ -186,19 +208,27 @@ impl<'a, 'tx> Writer<'a, 'tx> {
     }
 
     pub fn outbox_head(&self, target: ShardId) -> Result<OutboxHead, DiskError> {
+        if let Some(head) = self.known.outbox.get(&target) {
+            return Ok(*head);
+        }
         Ok(self.tx.read(&self.keys.outbox_head(self.shard, target), decode::<OutboxHead>)?.unwrap_or_default())
     }
 
     pub fn set_outbox_head(&mut self, target: ShardId, head: OutboxHead) {
         self.tx.put(self.keys.outbox_head(self.shard, target), encode(&head));
+        self.known.outbox.insert(target, head);
     }
 
     pub fn inbox_cursor(&self, source: ShardId) -> Result<u64, DiskError> {
+        if let Some(cursor) = self.known.cursors.get(&source) {
+            return Ok(*cursor);
+        }
         Ok(self.tx.read(&self.keys.inbox_cursor(self.shard, source), decode::<u64>)?.unwrap_or(0))
     }
 
     pub fn set_inbox_cursor(&mut self, source: ShardId, seq: u64) {
         self.tx.put(self.keys.inbox_cursor(self.shard, source), encode(&seq));
+        self.known.cursors.insert(source, seq);
     }
 }
 

@@ -116,6 +116,7 @@ fn render_group(json: &mut Json, call: &Call<'_>, asked: &Asked<'_>, group: &Gro
         && let Some(members) = group.members.as_ref().filter(|_| lists_members(group))
     {
         let mut fits = Ok(());
+        json.expect(members.len() * fields::MEMBER_BYTES_USUAL);
         json.list("MemberList", |json| {
             for member in members {
                 json.item(|json| fields::member(json, member, shape, true, call));

@@ -59,6 +59,7 @@ fn render(call: &Call<'_>, page: &MemberPage, shape: &MemberShape) -> Result<Vec
     // All members of the group: clients page until they have seen so many.
     json.number("MemberNum", u64::from(page.member_count));
     let mut fits = Ok(());
+    json.expect(page.members.len() * fields::MEMBER_BYTES_USUAL);
     json.list("MemberList", |json| {
         for member in &page.members {
             json.item(|json| fields::member(json, member, shape, true, call));

@@ -88,6 +88,9 @@ fn fold(joined: &mut BTreeMap<JoinedKey, JoinedRow>, effect: &Effect) {
         Effect::Left { app, account, slot, gno, .. } => {
             joined.remove(&key(app, account, slot, gno));
         }
+        Effect::Ended { app, accounts, slot, gno, .. } => accounts.iter().for_each(|account| {
+            joined.remove(&key(app, account, slot, gno));
+        }),
         Effect::JoinedChanged { app, account, slot, gno, row } => {
             joined.entry(key(app, account, slot, gno)).and_modify(|joined| joined.clone_from(row));
         }

@@ -1,16 +1,18 @@
 //! The end of a group: its id is free at once, its members are told and deleted in chunks.
 
-use muster_cluster::{DiskError, Slot};
+use muster_cluster::{DiskError, ShardId, Slot};
 
 use super::events::{Change, Ended};
 use super::{AppliedProposal, EventIds, Job, Outcome, Turn};
-use crate::id::{AccountId, Gno};
+use crate::id::{AppId, Gno};
 use crate::shard::codes::{kind_byte, kind_of};
 use crate::shard::entry::Effect;
-use crate::store::{AccountText, FeedRow, JobRow, MemberKey, MemberRow, decode, encode};
+use crate::shard::lookup::shard_of_account;
+use crate::store::{AccountText, FeedRow, JobRow, MemberRow, decode, encode};
 
-/// Members of a disbanded group that one entry tells and deletes: bounds what a turn of apply costs.
-pub const DISBAND_CHUNK: usize = 500;
+/// Members of a disbanded group that one entry tells and deletes: bounds what a turn of apply costs, as other groups
+/// of the shard wait for it.
+pub const DISBAND_CHUNK: usize = 128;
 
 impl Turn<'_, '_> {
     /// Frees the id of a disbanded group, tells the first members and leaves a job for the rest.
@@ -21,7 +23,7 @@ impl Turn<'_, '_> {
         effects: &mut Vec<Effect>,
         applied: &mut AppliedProposal,
     ) -> Result<(), DiskError> {
-        let Some(Ended { kind, owner }) = change.ended else {
+        let Some(Ended { kind, owner, member_count }) = change.ended else {
             panic!("group {} vanished without being disbanded", change.id);
         };
         let name = self.writer.profile(change.slot, change.gno)?.name;
@@ -38,17 +40,22 @@ impl Turn<'_, '_> {
             name,
             operator: change.operator.as_str().to_owned(),
             at: change.at.0,
+            event_id: ids.next(),
         };
         self.writer.tx.put(self.writer.keys.job(self.writer.shard, change.gno), encode(&job));
-        let event_id = ids.next();
         // The owner of a live room is recorded and is no member, unless it is one of the admins.
         if let Some(owner) = owner.filter(|_| !kind.stores_members())
             && self.writer.member_key(change.slot, change.gno, &owner)?.is_none()
         {
-            let report = report_of(&job, event_id.clone());
+            let report = report_of(&job);
             effects.push(Effect::Told { app: job.app, account: AccountText(owner), report });
         }
-        self.tell_next(change.gno, job, event_id, effects, applied)
+        // Whoever disbands a large group does not wait for its members.
+        if member_count > DISBAND_CHUNK {
+            applied.jobs.push(Job { slot: change.slot, gno: change.gno });
+            return Ok(());
+        }
+        self.tell_next(change.gno, job, effects, applied)
     }
 
     /// Tells and deletes the next members; then deletes what else the group had; then the job.
@@ -59,10 +66,15 @@ impl Turn<'_, '_> {
         effects: &mut Vec<Effect>,
         applied: &mut AppliedProposal,
     ) -> Result<Outcome, DiskError> {
-        let Some(job) = self.writer.tx.read(&self.writer.keys.job(self.writer.shard, gno), decode::<JobRow>)? else {
+        let Some(mut job) = self.writer.tx.read(&self.writer.keys.job(self.writer.shard, gno), decode::<JobRow>)?
+        else {
             return Ok(Outcome::Conflict);
         };
-        self.tell_next(gno, job, ids.next(), effects, applied)?;
+        if job.event_id.is_empty() {
+            // A job of an earlier release: everybody heard of another event.
+            job.event_id = ids.next();
+        }
+        self.tell_next(gno, job, effects, applied)?;
         Ok(Outcome::Applied)
     }
 
@@ -70,30 +82,33 @@ impl Turn<'_, '_> {
         &mut self,
         gno: Gno,
         job: JobRow,
-        event_id: String,
         effects: &mut Vec<Effect>,
         applied: &mut AppliedProposal,
     ) -> Result<(), DiskError> {
         let slot = Slot(job.slot);
         let counts_members = kind_of(job.kind).stores_members();
-        let report = report_of(&job, event_id);
+        let report = report_of(&job);
         let (from, to) = self.writer.keys.members_from(slot, gno, 0);
         let members = self.writer.tx.scan(&from, &to, DISBAND_CHUNK)?;
         let mut budget = DISBAND_CHUNK - members.len();
-        for (key, value) in &members {
-            let row: MemberRow = decode(value);
-            let account = row.account.0;
-            let Some(member) = self.writer.member_key(slot, gno, &account)? else {
-                panic!("gno {gno} lists {account} by place and not by name");
-            };
-            debug_assert_eq!(&self.writer.keys.member(slot, gno, member.join_seq)[..], &key[..]);
-            self.delete_for_ever(slot, gno, &account, member);
-            let (app, account, report) = (job.app, AccountText(account), report.clone());
-            effects.push(match counts_members {
-                true => Effect::Left { app, account, slot: slot.0, gno: gno.0, report: Some(report) },
+        let mut by_shard: Vec<(ShardId, Vec<AccountText>)> = Vec::new();
+        for (key, value) in members {
+            let MemberRow { account, .. } = MemberRow::decode(&value);
+            self.writer.tx.delete(self.writer.keys.member_key(slot, gno, &account.0));
+            self.writer.tx.delete(key.to_vec());
+            if !counts_members {
                 // An admin of a live room is in no joined list that would have to be shortened.
-                false => Effect::Told { app, account, report },
-            });
+                effects.push(Effect::Told { app: job.app, account, report: report.clone() });
+                continue;
+            }
+            let target = shard_of_account(AppId(job.app), &account.0, self.writer.shards);
+            match by_shard.iter_mut().find(|(shard, _)| *shard == target) {
+                Some((_, accounts)) => accounts.push(account),
+                None => by_shard.push((target, vec![account])),
+            }
+        }
+        for (_, accounts) in by_shard {
+            effects.push(Effect::Ended { app: job.app, accounts, slot: slot.0, gno: gno.0, report: report.clone() });
         }
         if budget > 0 {
             let (from, to) = self.writer.keys.whole_group(slot, gno);
@@ -112,19 +127,12 @@ impl Turn<'_, '_> {
         }
         Ok(())
     }
-
-    /// Deletes a member of a group that is no more: its place counters go with the group's other rows.
-    fn delete_for_ever(&mut self, slot: Slot, gno: Gno, account: &AccountId, member: MemberKey) {
-        let keys = self.writer.keys;
-        self.writer.tx.delete(keys.member_key(slot, gno, account));
-        self.writer.tx.delete(keys.member(slot, gno, member.join_seq));
-    }
 }
 
 /// Report 5. Source: docs/spec/events.md 1.
-fn report_of(job: &JobRow, event_id: String) -> FeedRow {
+fn report_of(job: &JobRow) -> FeedRow {
     FeedRow {
-        event_id,
+        event_id: job.event_id.clone(),
         at: job.at,
         report_type: 5,
         group: job.group.clone(),

@@ -35,6 +35,7 @@ pub(super) struct Change {
 pub(super) struct Ended {
     pub kind: Kind,
     pub owner: Option<AccountId>,
+    pub member_count: usize,
 }
 
 impl Change {
@@ -102,7 +103,11 @@ impl Turn<'_, '_> {
             }
             Event::Destroyed { .. } => {
                 let facts = change.existing(group).facts();
-                change.ended = Some(Ended { kind: facts.kind, owner: facts.owner.clone() });
+                change.ended = Some(Ended {
+                    kind: facts.kind,
+                    owner: facts.owner.clone(),
+                    member_count: facts.member_count as usize,
+                });
             }
         }
         group::evolve(group, event);

@@ -7,7 +7,7 @@ use crate::id::{AppId, GroupId};
 use crate::shard::codes::Head;
 use crate::shard::view::GroupView;
 use crate::store::keys::slot_of_group;
-use crate::store::{GroupHeader, Keys, ProfileRow, decode};
+use crate::store::{GroupHeader, Keys, MemberRow, ProfileRow, decode};
 
 /// A full list of members is only given of groups up to so many. Source: docs/spec/rest-api.md 4.3.
 pub const LISTED_MEMBERS_MAX: u32 = 6000;
@@ -46,7 +46,7 @@ pub(super) fn group_of(
             view.scan(&from, &to, |_, value| {
                 match profile {
                     None => profile = Some(decode::<ProfileRow>(value)),
-                    Some(_) => members.push(member_view(decode(value), facts.kind)),
+                    Some(_) => members.push(member_view(MemberRow::decode(value), facts.kind)),
                 }
                 true
             })?;

@@ -109,7 +109,7 @@ pub fn joined_group(
     if query.with_own
         && let Some(key) = view.read(&keys.member_key(joined.slot, joined.gno, account), decode::<MemberKey>)?
     {
-        let row = view.read(&keys.member(joined.slot, joined.gno, key.join_seq), decode::<MemberRow>)?;
+        let row = view.read(&keys.member(joined.slot, joined.gno, key.join_seq), MemberRow::decode)?;
         own = row.filter(|row| row.account == AccountText(account.clone())).map(|row| member_view(row, kind));
     }
     let group = match query.with_group {

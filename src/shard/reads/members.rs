@@ -84,7 +84,7 @@ fn in_join_order(group: &Opened<'_>, query: &MemberQuery, page: &mut MemberPage)
     };
     let (from, to) = group.keys.members_from(group.slot, group.gno, start);
     group.view.scan(&from, &to, |key, value| {
-        let row: MemberRow = decode(value);
+        let row = MemberRow::decode(value);
         if !wants(query, role_of(row.role)) {
             return true;
         }
@@ -106,7 +106,7 @@ fn sorted(group: &Opened<'_>, query: &MemberQuery, offset: u64) -> Result<Vec<Me
     let mut all = Vec::new();
     let (from, to) = group.keys.members_from(group.slot, group.gno, 0);
     group.view.scan(&from, &to, |_, value| {
-        let row: MemberRow = decode(value);
+        let row = MemberRow::decode(value);
         if wants(query, role_of(row.role)) {
             all.push(member_view(row, group.facts.kind));
         }
@@ -174,7 +174,7 @@ fn at_places(group: &Opened<'_>, places: &[u64]) -> Result<Vec<MemberView>, Disk
     let mut members = Vec::with_capacity(places.len());
     for join_seq in places {
         let key = group.keys.member(group.slot, group.gno, *join_seq);
-        if let Some(row) = group.view.read(&key, decode::<MemberRow>)? {
+        if let Some(row) = group.view.read(&key, MemberRow::decode)? {
             members.push(member_view(row, group.facts.kind));
         }
     }
@@ -196,7 +196,7 @@ pub fn named_members(
         let row = match group.view.read(&key, decode::<MemberKey>)? {
             Some(key) => {
                 let key = group.keys.member(group.slot, group.gno, key.join_seq);
-                group.view.read(&key, decode::<MemberRow>)?
+                group.view.read(&key, MemberRow::decode)?
             }
             None => None,
         };

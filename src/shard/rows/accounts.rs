@@ -30,8 +30,8 @@ impl Writer<'_, '_> {
         Ok((key, header))
     }
 
-    /// Folds an effect on what this shard holds; the count that it changed, if any.
-    pub fn fold(&mut self, effect: &Effect) -> Result<Option<Count>, DiskError> {
+    /// Folds an effect on what this shard holds; tells the counts that it changed.
+    pub fn fold(&mut self, effect: &Effect, counts: &mut Vec<Count>) -> Result<(), DiskError> {
         match effect {
             Effect::Joined { app, account, slot, gno, row, report } => {
                 let app = AppId(*app);
@@ -41,42 +41,57 @@ impl Writer<'_, '_> {
                 self.append_report(app, &account.0, &mut header, report.as_ref());
                 self.accounts.insert(key, header);
                 let (account, count) = (account.0.clone(), header.joined_count);
-                Ok(Some(Count::Groups { app, account, count, has_joined: true }))
+                counts.push(Count::Groups { app, account, count, has_joined: true });
             }
             Effect::Left { app, account, slot, gno, report } => {
-                let app = AppId(*app);
-                let (key, mut header) = self.account(app, &account.0)?;
-                self.tx.delete(self.keys.joined(app, &account.0, Slot(*slot), Gno(*gno)));
-                let Some(joined_count) = header.joined_count.checked_sub(1) else {
-                    panic!("{} leaves gno {gno} of slot {slot} but has joined nothing", account.0);
-                };
-                header.joined_count = joined_count;
-                self.append_report(app, &account.0, &mut header, report.as_ref());
-                self.accounts.insert(key, header);
-                Ok(Some(Count::Groups { app, account: account.0.clone(), count: joined_count, has_joined: false }))
+                let report = report.as_ref();
+                counts.push(self.fold_left(AppId(*app), &account.0, Slot(*slot), Gno(*gno), report)?);
+            }
+            Effect::Ended { app, accounts, slot, gno, report } => {
+                for account in accounts {
+                    counts.push(self.fold_left(AppId(*app), &account.0, Slot(*slot), Gno(*gno), Some(report))?);
+                }
             }
             Effect::Quota { app, day, delta } => {
                 let (app, day, delta) = (AppId(*app), *day, *delta);
                 let key = self.keys.quota(app, day);
                 let net = self.tx.read(&key, decode::<i64>)?.unwrap_or(0) + delta;
                 self.tx.put(key, encode(&net));
-                Ok(Some(Count::Net { app, day, net, delta }))
+                counts.push(Count::Net { app, day, net, delta });
             }
             Effect::Told { app, account, report } => {
                 let app = AppId(*app);
                 let (key, mut header) = self.account(app, &account.0)?;
                 self.append_report(app, &account.0, &mut header, Some(report));
                 self.accounts.insert(key, header);
-                Ok(None)
             }
             Effect::JoinedChanged { app, account, slot, gno, row } => {
                 let (app, slot, gno) = (AppId(*app), Slot(*slot), Gno(*gno));
                 if self.tx.read(&self.keys.joined(app, &account.0, slot, gno), |_| ())?.is_some() {
                     self.put_joined(app, &account.0, slot, gno, row);
                 }
-                Ok(None)
             }
         }
+        Ok(())
+    }
+
+    fn fold_left(
+        &mut self,
+        app: AppId,
+        account: &AccountId,
+        slot: Slot,
+        gno: Gno,
+        report: Option<&FeedRow>,
+    ) -> Result<Count, DiskError> {
+        let (key, mut header) = self.account(app, account)?;
+        self.tx.delete(self.keys.joined(app, account, slot, gno));
+        let Some(count) = header.joined_count.checked_sub(1) else {
+            panic!("{account} leaves gno {gno} of slot {} but has joined nothing", slot.0);
+        };
+        header.joined_count = count;
+        self.append_report(app, account, &mut header, report);
+        self.accounts.insert(key, header);
+        Ok(Count::Groups { app, account: account.clone(), count, has_joined: false })
     }
 
     fn put_joined(&mut self, app: AppId, account: &AccountId, slot: Slot, gno: Gno, row: &JoinedRow) {
@@ -102,6 +117,11 @@ impl Writer<'_, '_> {
             | Effect::Told { app, account, .. }
             | Effect::JoinedChanged { app, account, .. } => slot_of_account(AppId(*app), &account.0),
             Effect::Quota { app, day, .. } => slot_of_quota(AppId(*app), *day),
+            // All of them belong to one shard: whoever makes it sees to that.
+            Effect::Ended { app, accounts, .. } => match accounts.first() {
+                Some(account) => slot_of_account(AppId(*app), &account.0),
+                None => return self.shard,
+            },
         };
         shard_of_slot(slot, self.shards)
     }

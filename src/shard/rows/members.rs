@@ -36,7 +36,7 @@ impl Writer<'_, '_> {
     /// If a member is known by name and not by place.
     pub fn stored(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Option<Stored>, DiskError> {
         let Some(key) = self.member_key(slot, gno, account)? else { return Ok(None) };
-        let row = self.tx.read(&self.keys.member(slot, gno, key.join_seq), decode::<MemberRow>)?;
+        let row = self.tx.read(&self.keys.member(slot, gno, key.join_seq), MemberRow::decode)?;
         let row = row.unwrap_or_else(|| panic!("{account} of gno {gno} has no row at {}", key.join_seq));
         Ok(Some(Stored { key, row }))
     }

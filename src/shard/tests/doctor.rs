@@ -168,7 +168,7 @@ fn the_doctor_finds_rows_where_none_belong() {
         ("the census says", keys.census(ShardId(0), AppId(9), 2), encode(&1_u64)),
         ("by place and", keys.member(slot, gno, 3), {
             let row = rows.iter().find_map(|(key, value)| match Key::parse(key) {
-                Some(Key::Member { .. }) => Some(decode::<MemberRow>(value)),
+                Some(Key::Member { .. }) => Some(MemberRow::decode(value)),
                 _ => None,
             });
             encode(&MemberRow { account: far.clone().into(), ..row.expect("a member") })
