@@ -42,6 +42,7 @@ mod update_group_counter;
 mod accounts;
 mod apps;
 mod bad_input;
+mod client_req_id;
 mod concurrency;
 mod envelope;
 mod fields;
