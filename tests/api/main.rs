@@ -50,5 +50,6 @@ mod limit_keys;
 mod model;
 mod quotas;
 mod rates;
+mod rights;
 mod settings;
 mod usersig;
