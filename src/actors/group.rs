@@ -380,6 +380,7 @@ impl GroupActor {
         let enters = |account: &AccountId| {
             events.iter().any(|event| match event {
                 Event::MembersAdded { members, .. } => members.iter().any(|m| m.account == *account),
+                Event::MembersImported { members } => members.iter().any(|m| m.account == *account),
                 _ => false,
             })
         };

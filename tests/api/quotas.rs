@@ -2,11 +2,19 @@
 //!
 //! Source: docs/spec/limits.md 4. Each test has a node with small limits.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::concurrency::{at_once, codes};
 use crate::shared::{listed, refused, with};
-use crate::support::{Client, Node, OTHER_APP, OTHER_KEY, Settings, now_secs};
+use crate::support::{APP, Client, KEY, Node, OTHER_APP, OTHER_KEY, Settings, now_secs};
+
+/// How long a node may take for sixty answers.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn node_with(limits: &str) -> Node {
     Node::start_with(Settings { toml: format!("[limits]\n{limits}"), ..Settings::default() })
@@ -159,5 +167,228 @@ async fn an_account_that_joins_many_groups_at_once_joins_as_many_as_it_may() {
     let told: Vec<_> = (0..20).filter(|n| answers[*n]["ErrorCode"] == 0).map(|n| json!(format!("g{n}"))).collect();
     for group in answer["GroupIdList"].as_array().expect("groups") {
         assert!(told.contains(&group["GroupId"]), "{answer}");
+    }
+}
+
+/// Looks until the condition holds.
+async fn until(what: &str, bound: Duration, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < bound, "{what}: not within {bound:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// What each of many ids came to, when the node may die in between.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Came {
+    Made,
+    Refused,
+    Unknown,
+}
+
+/// Creates groups from many connections; each goes on until its answer does not come.
+async fn create_until_cut_off(
+    address: std::net::SocketAddr,
+    ids: Vec<String>,
+    answered: Arc<AtomicUsize>,
+) -> Vec<Came> {
+    let mut calls = JoinSet::new();
+    for (place, id) in ids.into_iter().enumerate() {
+        let answered = answered.clone();
+        calls.spawn(async move {
+            let mut client = Client::connect(address, APP, KEY).await;
+            let body = json!({"Type": "Public", "Name": "club", "GroupId": id, "Owner_Account": "eve"});
+            let came = match client.try_call("create_group", &body).await {
+                Ok(answer) => match answer["ErrorCode"].as_u64() {
+                    Some(0) => Came::Made,
+                    Some(10006 | 10037) => Came::Refused,
+                    _ => panic!("{id}: {answer}"),
+                },
+                Err(_) => Came::Unknown,
+            };
+            answered.fetch_add(1, Ordering::Relaxed);
+            (place, came)
+        });
+    }
+    let mut came = calls.join_all().await;
+    came.sort_by_key(|(place, _)| *place);
+    came.into_iter().map(|(_, came)| came).collect()
+}
+
+/// Kills a node in the middle of sixty creations of which a limit allows twenty; then, as soon as it is back, asks for
+/// sixty more. What was told holds, and neither a reservation nor its message is lost or counted twice.
+async fn survives_kills(limits: &str, code: u32) {
+    const ROUNDS: usize = 6;
+    const LIMIT: usize = 20;
+    const CALLERS: usize = 60;
+    let mut node = node_with(limits);
+    for round in 0..ROUNDS {
+        let ids = |part: &str| (0..CALLERS).map(|n| format!("{part}{round}.{n}")).collect::<Vec<_>>();
+        let (before, after) = (ids("before"), ids("after"));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let load = tokio::spawn(create_until_cut_off(node.address, before.clone(), answered.clone()));
+        // Later in each round: before, at and after the moment in which the limit is met.
+        let enough = 1 + round * 7;
+        until("creations under way", TIMEOUT, || answered.load(Ordering::Relaxed) >= enough).await;
+        let stopped = node.kill();
+        let mut came = load.await.expect("a load");
+        node = stopped.start();
+        came.extend(create_until_cut_off(node.address, after.clone(), Arc::default()).await);
+
+        let mut client = node.client().await;
+        let all: Vec<&String> = before.iter().chain(&after).collect();
+        let mut there = Vec::new();
+        for (id, came) in all.iter().zip(&came) {
+            let found = client.ok("get_group_info", json!({"GroupIdList": [id]})).await;
+            let is_there = found["GroupInfo"][0]["ErrorCode"] == 0;
+            match came {
+                Came::Made => assert!(is_there, "round {round}: {id} was made and is not there"),
+                Came::Refused => assert!(!is_there, "round {round}: {id} was refused and is there"),
+                Came::Unknown => {}
+            }
+            if is_there {
+                there.push(*id);
+            }
+        }
+        let count = |wanted: Came| came.iter().filter(|came| **came == wanted).count();
+        let (made, unknown) = (count(Came::Made), count(Came::Unknown));
+        println!("round {round}: {made} made, {unknown} unknown, {} there", there.len());
+        assert_eq!(there.len(), LIMIT, "round {round}: {made} made, {unknown} unknown");
+        let listed = client.ok("get_appid_group_list", json!({})).await;
+        assert_eq!(listed["TotalCount"], LIMIT, "round {round}");
+        let one_more = json!({"Type": "Public", "Name": "club", "GroupId": "one.more", "Owner_Account": "eve"});
+        refused(&mut client, "create_group", one_more, code).await;
+        for id in there {
+            client.ok("destroy_group", json!({"GroupId": id})).await;
+        }
+    }
+    let (stopped, status) = node.terminate();
+    assert!(status.success(), "{status}");
+    stopped.examine();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_daily_quota_is_exact_through_kill_9_under_load() {
+    survives_kills(&format!("daily_net_groups = 20\n{}", noon()), 10006).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_groups_of_an_account_are_exact_through_kill_9_under_load() {
+    survives_kills("daily_net_groups = 0\ngroups_per_user = 20\n", 10037).await;
+}
+
+/// Every way of getting an account into a group counts, and every one is closed when the account is full.
+#[tokio::test]
+async fn every_way_in_is_counted() {
+    let mut node = node_with("groups_per_user = 5\n");
+    let mut client = node.client().await;
+    for n in 0..9 {
+        client.ok("create_group", a_group(n)).await;
+    }
+    let eve = || listed(&["eve"]);
+    // Each names a group of its own: what makes one, and what enters one that is there.
+    let ways = |n: usize| {
+        [
+            (
+                "create_group",
+                json!({"Type": "Work", "Name": "club", "GroupId": format!("owned{n}"), "Owner_Account": "eve"}),
+            ),
+            (
+                "create_group",
+                json!({"Type": "Meeting", "Name": "club", "GroupId": format!("with{n}"), "MemberList": eve()}),
+            ),
+            (
+                "import_group",
+                json!({"Type": "Public", "Name": "club", "GroupId": format!("imported{n}"), "Owner_Account": "eve"}),
+            ),
+            ("add_group_member", json!({"GroupId": format!("g{n}"), "MemberList": eve()})),
+            ("import_group_member", json!({"GroupId": format!("g{}", n + 1), "MemberList": eve()})),
+        ]
+    };
+    for (command, body) in ways(0) {
+        let answer = client.ok(command, body).await;
+        assert!(answer["MemberList"].is_null() || answer["MemberList"][0]["Result"] == 1, "{command}: {answer}");
+    }
+    for _ in 0..2 {
+        for (place, (command, body)) in ways(2).into_iter().enumerate() {
+            if command == "import_group_member" {
+                // It judges one by one and has no code for that: docs/spec/rest-api.md 4.18.
+                let answer = client.ok(command, body.clone()).await;
+                assert_eq!(answer["MemberList"], json!([{"Member_Account": "eve", "Result": 0}]), "{answer}");
+            } else {
+                refused(&mut client, command, body.clone(), 10037).await;
+            }
+            // One out, one in; then that one out, and the first in again.
+            client.ok("delete_group_member", json!({"GroupId": "g0", "MemberToDel_Account": ["eve"]})).await;
+            let answer = client.ok(command, body.clone()).await;
+            assert!(answer["MemberList"].is_null() || answer["MemberList"][0]["Result"] == 1, "{command}: {answer}");
+            refused(&mut client, "add_group_member", json!({"GroupId": "g0", "MemberList": eve()}), 10037).await;
+            let id = body["GroupId"].clone();
+            if place < 3 {
+                client.ok("destroy_group", json!({"GroupId": id})).await;
+            } else {
+                client.ok("delete_group_member", json!({"GroupId": id, "MemberToDel_Account": ["eve"]})).await;
+            }
+            client.ok("add_group_member", json!({"GroupId": "g0", "MemberList": eve()})).await;
+        }
+        node = node.kill().start();
+        client = node.client().await;
+    }
+    let body = json!({"Member_Account": "eve", "WithNoActiveGroups": 1});
+    assert_eq!(client.ok("get_joined_group_list", body).await["TotalCount"], 5);
+}
+
+/// The limits on all groups of an app: how many of each type there may be, and the code beyond.
+#[tokio::test]
+async fn the_groups_of_an_app_are_counted_exactly() {
+    let toml = "daily_net_groups = 0\ngroups_per_app = 12\navchatrooms_per_app = 4\ncommunities_per_app = 3\n";
+    let mut node = node_with(toml);
+    for round in 0..2 {
+        let mut client = node.client().await;
+        let mut made = Vec::new();
+        for (kind, room, code) in [("AVChatRoom", 4, 10036), ("Community", 3, 10058), ("Public", 5, 10058)] {
+            let answers = at_once(node.address, "create_group", vec![of_type(kind); 40]).await;
+            let ids = answers.iter().filter(|answer| answer["ErrorCode"] == 0).map(|answer| answer["GroupId"].clone());
+            let mut ids: Vec<Value> = ids.collect();
+            assert!((1..=room).contains(&ids.len()), "{kind}: {ids:?}");
+            assert_eq!(codes(&answers), [(0, ids.len()), (u64::from(code), 40 - ids.len())], "{kind}");
+            // At the same time a group and the place held for it may count both, for a moment. One after the other
+            // they do not.
+            while ids.len() < room {
+                ids.push(client.ok("create_group", of_type(kind)).await["GroupId"].clone());
+            }
+            refused(&mut client, "create_group", of_type(kind), code).await;
+            made.push((kind, code, ids));
+        }
+        // Full, also after a restart; the other app is not.
+        node = node.kill().start();
+        let mut client = node.client().await;
+        let mut other = Client::connect(node.address, OTHER_APP, OTHER_KEY).await;
+        for (kind, code, ids) in &made {
+            refused(&mut client, "create_group", of_type(kind), *code).await;
+            other.ok("create_group", with(of_type(kind), json!({"Owner_Account": "ann"}))).await;
+            // One goes, and one comes: of another type only where that type has room.
+            client.ok("destroy_group", json!({"GroupId": ids[0]})).await;
+            let answers = at_once(node.address, "create_group", vec![of_type(kind); 10]).await;
+            assert_eq!(codes(&answers), [(0, 1), (u64::from(*code), 9)], "{kind}, round {round}");
+            let new = answers.iter().find(|answer| answer["ErrorCode"] == 0).expect("one");
+            client.ok("destroy_group", json!({"GroupId": new["GroupId"]})).await;
+            // A migration is not throttled, and counts.
+            if *kind == "Public" {
+                let imported = client.ok("import_group", of_type(kind)).await;
+                refused(&mut client, "create_group", of_type(kind), *code).await;
+                client.ok("destroy_group", json!({"GroupId": imported["GroupId"]})).await;
+            } else {
+                let meeting = client.ok("create_group", of_type("Meeting")).await;
+                refused(&mut client, "create_group", of_type("Meeting"), 10058).await;
+                client.ok("destroy_group", json!({"GroupId": meeting["GroupId"]})).await;
+                client.ok("create_group", of_type(kind)).await;
+            }
+        }
+        let listed = client.ok("get_appid_group_list", json!({})).await;
+        for group in listed["GroupIdList"].as_array().expect("a list") {
+            client.ok("destroy_group", json!({"GroupId": group["GroupId"]})).await;
+        }
     }
 }
