@@ -246,6 +246,8 @@ struct Leading {
     /// Outbox sequence by target when this leadership began.
     owed: Vec<(ShardId, u64)>,
     is_recovered: bool,
+    /// Everything that was granted before this leadership is counted, or was never used.
+    is_counted: bool,
     /// What was received is going to be proposed in a while.
     is_lingering: bool,
     /// Records of requests before this bucket were dropped, or are being.
@@ -942,6 +944,7 @@ impl Handler<Recovered> for ShardHost {
             shared,
             owed,
             is_recovered: false,
+            is_counted: false,
             is_lingering: false,
             requests_dropped: 0,
             groups: FxHashMap::default(),
@@ -1170,24 +1173,37 @@ impl Handler<Reserve> for ShardHost {
     type Result = ();
 
     /// What is full may have become less so by messages that were received and are not applied: their senders were
-    /// answered and rely on them. So a limit refuses only after they are.
+    /// answered and rely on them. So a limit refuses only after they are. What has room may have less: places that
+    /// an earlier leadership held are forgotten while the messages that settle them are still on their way. So the
+    /// first grant of a leadership waits, too.
     fn handle(&mut self, reserve: Reserve, ctx: &mut Self::Context) {
         let Some(leading) = self.leading.as_mut() else {
             let _ = reserve.reply.send(Err(NO_HOLDER));
             return;
         };
+        if !leading.is_counted && self.recovered.missing() > 0 {
+            let _ = reserve.reply.send(Err(SubmitError::Unavailable { what: "the node is recovering" }));
+            return;
+        }
         let groups = |limit| count_groups(&self.peers, reserve.app, limit);
         match leading.reservations.room(&leading.shared.lookups, &reserve, groups) {
-            Ok(room) if room.is_enough() => {
+            Ok(room) if room.is_enough() && leading.is_counted => {
                 let grant = leading.reservations.hold(reserve.app, room, Instant::now());
                 let _ = reserve.reply.send(Ok(grant));
             }
             Ok(_) => {
                 let (reply, applied) = tokio::sync::oneshot::channel();
                 leading.inbox.wait(reply);
+                let term = leading.shared.term;
                 self.schedule_inbox(ctx);
                 // However the wait ended: without a leadership the answer is that there is no holder.
-                ctx.spawn(applied.into_actor(self).map(|_, host, _| host.grant(reserve)));
+                ctx.spawn(applied.into_actor(self).map(move |applied, host, _| {
+                    let leading = host.leading.as_mut().filter(|leading| leading.shared.term == term);
+                    if let (Some(leading), Ok(Ok(()))) = (leading, applied) {
+                        leading.is_counted = true;
+                    }
+                    host.grant(reserve);
+                }));
             }
             Err(error) => {
                 let _ = reserve.reply.send(Err(count_unreadable(&error)));

@@ -36,7 +36,17 @@ pub async fn start(
     options: HostOptions,
     limits: AppLimits,
 ) -> Result<Service, StartError> {
-    let clock = Arc::new(SystemClock);
+    start_by(Arc::new(SystemClock), cluster, arbiters, options, limits).await
+}
+
+/// As [`start`], with a clock that the leaders of the shards tell the time by.
+pub(super) async fn start_by(
+    clock: Arc<dyn Clock>,
+    cluster: Cluster,
+    arbiters: &[ArbiterHandle],
+    options: HostOptions,
+    limits: AppLimits,
+) -> Result<Service, StartError> {
     let peers: Peers = Arc::new(OnceLock::new());
     let shards = cluster.shards();
     let neighbours =
@@ -63,7 +73,7 @@ pub async fn start(
         let _ = done.send(RegistryActor::start_here(for_registry));
     });
     let routing = started.await.map_err(|_| StartError::Arbiter { shard: 0 })?;
-    let minter = Arc::new(Minter::new(clock, cluster.mint_slot()));
+    let minter = Arc::new(Minter::new(Arc::new(SystemClock), cluster.mint_slot()));
     let Neighbours { disbanding, recovered, .. } = neighbours;
     Ok(Service::new(routing, cluster, limits, minter, disbanding, recovered))
 }

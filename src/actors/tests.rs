@@ -12,6 +12,7 @@ use crate::group::{
 };
 use crate::id::{AccountId, AppId, GroupId};
 use crate::shard::ClientRequest;
+use crate::time::{Clock, Millis, SystemClock};
 
 const APP: AppId = AppId(7);
 
@@ -65,6 +66,10 @@ fn soon() -> Instant {
 }
 
 async fn start_in(folder: &std::path::Path, limits: Limits) -> (Cluster, Service) {
+    start_by(Arc::new(SystemClock), folder, limits).await
+}
+
+async fn start_by(clock: Arc<dyn Clock>, folder: &std::path::Path, limits: Limits) -> (Cluster, Service) {
     let cluster = Cluster::open(ClusterOptions {
         data_dir: folder.to_owned(),
         shards: 4,
@@ -84,7 +89,8 @@ async fn start_in(folder: &std::path::Path, limits: Limits) -> (Cluster, Service
     .unwrap();
     let limits: AppLimits = Arc::new([(APP, Arc::new(limits))].into_iter().collect());
     let arbiters = [actix_rt::Arbiter::current()];
-    let service = start(cluster.clone(), &arbiters, HostOptions::default(), limits).await.unwrap();
+    let started = start::start_by(clock, cluster.clone(), &arbiters, HostOptions::default(), limits).await;
+    let service = started.unwrap();
     service.until_ready(Duration::from_secs(10)).await.unwrap();
     (cluster, service)
 }
@@ -200,6 +206,119 @@ async fn quotas_are_exact_under_concurrency() {
     service.submit(APP, group(&format!("g{}", made[0])), remove(&["eve"]), None, soon()).await.unwrap();
     let again = service.submit(APP, group(&format!("g{}", made[3])), add(&["eve".into()]), None, soon()).await;
     assert_eq!(again, Ok(Answer::Added(vec![AddResult::Added])));
+    cluster.stop().await;
+}
+
+/// What a node leaves behind, where another can start: in one process a folder is not let go.
+fn left_behind(folder: tempfile::TempDir) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let mut folders = vec![std::path::PathBuf::new()];
+    while let Some(inside) = folders.pop() {
+        for entry in std::fs::read_dir(folder.path().join(&inside)).unwrap() {
+            let entry = entry.unwrap();
+            let place = inside.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                std::fs::create_dir(copy.path().join(&place)).unwrap();
+                folders.push(place);
+            } else {
+                std::fs::copy(entry.path(), copy.path().join(&place)).unwrap();
+            }
+        }
+    }
+    copy
+}
+
+/// What a shard had received and not yet counted when the node stopped is counted before anything new is let in.
+#[actix_rt::test]
+async fn quotas_are_exact_for_those_who_come_first_after_a_restart() {
+    let mut folder = tempfile::tempdir().unwrap();
+    let limits = Limits { daily_net_groups: 20, groups_per_user: 3, ..Limits::default() };
+    for round in 0..5 {
+        let (cluster, service) = start_in(folder.path(), limits.clone()).await;
+        let ids: Vec<GroupId> = (0..40).map(|n| group(&format!("r{round}g{n}"))).collect();
+        let eve = format!("eve{round}");
+        let submit = |service: &Service, id: &GroupId, command| {
+            let (service, id) = (service.clone(), id.clone());
+            async move { service.submit(APP, id, command, None, soon()).await }
+        };
+        let made = futures::future::join_all(ids[..15].iter().map(|id| submit(&service, id, create(None, &[])))).await;
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        let joined =
+            futures::future::join_all(ids[..2].iter().map(|id| submit(&service, id, add(std::slice::from_ref(&eve)))))
+                .await;
+        assert!(joined.iter().all(Result::is_ok), "{joined:?}");
+        cluster.stop().await;
+
+        folder = left_behind(folder);
+        let (cluster, service) = start_in(folder.path(), limits.clone()).await;
+        let joins = ids[2..10].iter().map(|id| submit(&service, id, add(std::slice::from_ref(&eve))));
+        let creations = ids[15..].iter().map(|id| submit(&service, id, create(None, &[])));
+        let (joined, made) = tokio::join!(futures::future::join_all(joins), futures::future::join_all(creations));
+        let count = |answers: &[Result<Answer, SubmitError>]| answers.iter().filter(|answer| answer.is_ok()).count();
+        assert_eq!((count(&joined), count(&made)), (1, 5), "round {round}: {joined:?} {made:?}");
+        assert_eq!(service.joined(APP, &account(&eve), all(), soon()).await.unwrap().total, 3);
+        let page = service.all_groups(APP, AllGroupsQuery { kind: None, next: 0, limit: 100 }, soon()).await.unwrap();
+        assert_eq!(page.ids.len(), 20);
+        for id in page.ids {
+            submit(&service, &id, Command::Destroy(Destroy { operator: operator() })).await.unwrap();
+        }
+        cluster.stop().await;
+        folder = left_behind(folder);
+    }
+}
+
+/// A clock that stands still until it is set.
+struct Wound(std::sync::atomic::AtomicU64);
+
+impl Clock for Wound {
+    fn now(&self) -> Millis {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[actix_rt::test]
+async fn the_daily_quota_begins_anew_with_the_day() {
+    const HOUR_MS: u64 = 3_600_000;
+    /// Midnight at the default offset, eight hours east of UTC.
+    const MIDNIGHT: u64 = 20_000 * 24 * HOUR_MS - 8 * HOUR_MS;
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { daily_net_groups: 3, ..Limits::default() };
+    let clock = Arc::new(Wound((MIDNIGHT - 10_000).into()));
+    let set = |at: u64| clock.0.store(at, std::sync::atomic::Ordering::Relaxed);
+    let (cluster, service) = start_by(clock.clone(), folder.path(), limits).await;
+    let mut next = 0;
+    let mut made = Vec::new();
+    // At a moment some groups end, and then so many more may be made.
+    for (at, ended, room) in [
+        (MIDNIGHT - 10_000, 0, 3),
+        (MIDNIGHT - 1, 0, 0),
+        (MIDNIGHT - 1, 1, 1),
+        (MIDNIGHT, 0, 3),
+        (MIDNIGHT + 1, 2, 2),
+        (MIDNIGHT + 24 * HOUR_MS - 1, 0, 0),
+        // Those of an earlier day count for the day on which they end.
+        (MIDNIGHT + 24 * HOUR_MS, 4, 7),
+        (MIDNIGHT + 47 * HOUR_MS, 0, 0),
+        (MIDNIGHT + 48 * HOUR_MS, 0, 3),
+    ] {
+        set(at);
+        for id in made.drain(..ended) {
+            let end = Command::Destroy(Destroy { operator: operator() });
+            service.submit(APP, id, end, None, soon()).await.unwrap();
+        }
+        for n in 0..=room {
+            let id = group(&format!("g{next}"));
+            next += 1;
+            let answer = service.submit(APP, id.clone(), create(None, &[]), None, soon()).await;
+            if n < room {
+                assert_eq!(answer, Ok(Answer::Done), "{n} of {room} at {at}");
+                made.push(id);
+            } else {
+                let spent = Err(SubmitError::Refused(Refusal::DailyQuota { max: 3 }));
+                assert_eq!(answer, spent, "after {room} at {at}");
+            }
+        }
+    }
     cluster.stop().await;
 }
 
