@@ -136,7 +136,26 @@ async fn the_method_is_post() {
     assert_eq!(info(&mut client, &id).await["ErrorCode"], 0);
 }
 
-/// The one command that is asked for by GET, too, with or without a body; it goes the way of all others.
+/// A published SDK checks accounts by GET, with the list in the body.
+#[tokio::test]
+async fn accounts_may_be_checked_by_get() {
+    let mut client = client().await;
+    let path = format!("/v4/im_open_login_svc/account_check?{}", query(APP, KEY, ADMIN));
+    let body = json!({"CheckItem": [{"UserID": ADMIN}, {"UserID": "never.seen"}]}).to_string();
+    let (_, by_post) = client.raw("POST", &path, body.clone()).await.expect("an answer");
+    let (_, by_get) = client.raw("GET", &path, body).await.expect("an answer");
+    assert_eq!(by_get, by_post);
+    let answer: Value = serde_json::from_slice(&by_get).expect("JSON");
+    assert_eq!(answer["ResultItem"][0]["AccountStatus"], "Imported", "{answer}");
+    assert_eq!(code(client.raw("GET", &path, "").await), 70402);
+    // Nothing that changes anything is.
+    for command in ["account_import", "multiaccount_import", "account_delete"] {
+        let path = format!("/v4/im_open_login_svc/{command}?{}", query(APP, KEY, ADMIN));
+        assert_eq!(code(client.raw("GET", &path, "{}").await), 60002, "{command}");
+    }
+}
+
+/// This command may be asked for by GET, too, with or without a body; it goes the way of all others.
 #[tokio::test]
 async fn all_groups_may_be_listed_by_get() {
     let mut client = client().await;

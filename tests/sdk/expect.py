@@ -37,3 +37,22 @@ def is_gone(answer, group):
 
 def is_refused(answer, code):
     assert (answer["ActionStatus"], answer["ErrorCode"]) == ("FAIL", code), answer
+
+
+def checked(*statuses):
+    """The answer to a check of accounts that finds these."""
+    items = [
+        {"UserID": account, "ResultCode": 0, "ResultInfo": "", "AccountStatus": "Imported" if known else "NotImported"}
+        for account, known in statuses
+    ]
+    return ok(ResultItem=items)
+
+
+def deleted(answer, *codes):
+    """An answer that deleted accounts, each with that code."""
+    assert [(item["UserID"], item["ResultCode"]) for item in answer["ResultItem"]] == list(codes), answer
+
+
+def ends_in(until, seconds):
+    """Whether a moment is so many seconds from now, give or take what this run took."""
+    return STARTED + seconds <= until <= time.time() + seconds

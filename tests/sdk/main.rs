@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use support::{ADMIN, APP, Client, KEY, Node};
+use support::{ADMIN, APP, Client, KEY, Node, Settings};
 
 /// The address that one SDK has built in.
 const BUILT_IN_HOST: &str = "console.tim.qq.com";
@@ -117,10 +117,10 @@ impl Packages {
     }
 }
 
-/// Runs a scenario against a fresh node.
+/// Runs a scenario against a fresh node on which only accounts exist that were imported.
 fn scenario(prepare: impl FnOnce(&Packages, &Node) -> Command) {
     let Some(packages) = Packages::get() else { return };
-    let node = Node::start();
+    let node = Node::start_with(Settings { toml: "[accounts]\nmode = \"imported\"\n".into(), ..Settings::default() });
     let mut command = prepare(packages, &node);
     command.args([APP.to_string().as_str(), KEY, ADMIN]);
     run(&mut command).unwrap_or_else(|reason| panic!("{reason}"));
