@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::model::{Accounts, Content, Model, SHARED_GROUP};
+use crate::model::{Accounts, COUNTER_OF_ALL, Content, Model, Perhaps, SHARED_GROUP, counter_of};
 use crate::support::Client;
 
 /// Groups per `get_group_info`. Source: docs/spec/limits.md 3.
@@ -20,7 +20,10 @@ pub async fn check(client: &mut Client, model: &mut Model) -> Vec<String> {
     let mut found = read_groups(client, model, &mut differences).await;
     own_groups(model, &found, &mut differences);
     match found.remove(SHARED_GROUP).flatten() {
-        Some(content) => shared_group(model, &content.members, &mut differences),
+        Some(content) => {
+            shared_group(model, &content.members, &mut differences);
+            counts(model, &content.counters, &mut differences);
+        }
         None => differences.push("the shared group is gone".into()),
     }
     if differences.is_empty() {
@@ -40,15 +43,20 @@ async fn read_groups(
     let mut found = BTreeMap::new();
     for ids in ids.chunks(GROUPS_PER_CALL) {
         let filter = json!({
-            "GroupBaseInfoFilter": ["Name", "Introduction", "Notification", "MemberNum"],
-            "MemberInfoFilter": ["Member_Account"],
+            "GroupBaseInfoFilter": ["Type", "Name", "Introduction", "Notification", "MemberNum", "Owner_Account"],
+            "MemberInfoFilter": ["Role"],
         });
         let answer = client.ok("get_group_info", json!({ "GroupIdList": ids, "ResponseFilter": filter })).await;
         let groups = answer["GroupInfo"].as_array().unwrap_or_else(|| panic!("{answer}"));
         assert_eq!(groups.len(), ids.len(), "{answer}");
         for (id, group) in ids.iter().zip(groups) {
             match content(group) {
-                Ok(content) => drop(found.insert((*id).to_owned(), content)),
+                Ok(None) => drop(found.insert((*id).to_owned(), None)),
+                Ok(Some(content)) => {
+                    let is_live = group["Type"] == "AVChatRoom";
+                    let whole = with_the_rest(client, id, is_live, content).await;
+                    found.insert((*id).to_owned(), Some(whole));
+                }
                 Err(wrong) => differences.push(format!("group {id}: {wrong}")),
             }
         }
@@ -70,19 +78,58 @@ fn content(group: &Value) -> Result<Option<Content>, String> {
     }
     let number =
         name.strip_prefix('n').and_then(|n| n.parse().ok()).ok_or_else(|| format!("has another name: {group}"))?;
+    let owner = text("Owner_Account").to_owned();
+    if group["Type"] == "AVChatRoom" {
+        return Ok(Some(Content { number, owner, ..Content::default() }));
+    }
     let list = group["MemberList"].as_array().ok_or_else(|| format!("shows no members: {group}"))?;
-    let members: Accounts = list.iter().filter_map(|m| m["Member_Account"].as_str()).map(str::to_owned).collect();
+    let of = |role: &str| {
+        let with_role = list.iter().filter(|member| role.is_empty() || member["Role"] == role);
+        with_role.filter_map(|member| member["Member_Account"].as_str()).map(str::to_owned).collect::<Accounts>()
+    };
+    let (members, admins) = (of(""), of("Admin"));
     if group["MemberNum"] != list.len() || members.len() != list.len() {
         return Err(format!("counts {} members and shows {}: {group}", group["MemberNum"], list.len()));
     }
-    Ok(Some(Content { number, members }))
+    if of("Owner") != Accounts::from([owner.clone()]) {
+        return Err(format!("is owned by {owner} and shows another owner: {group}"));
+    }
+    Ok(Some(Content { number, owner, members, admins, ..Content::default() }))
+}
+
+/// Reads what the profile and the list of members do not show.
+async fn with_the_rest(client: &mut Client, id: &str, is_live: bool, mut content: Content) -> Content {
+    let names = |answer: &Value, list: &str, field: &str| -> Accounts {
+        let items = answer[list].as_array().unwrap_or_else(|| panic!("{id}: {answer}"));
+        items.iter().map(|item| item[field].as_str().unwrap_or_else(|| panic!("{id}: {answer}")).to_owned()).collect()
+    };
+    let muted = client.ok("get_group_muted_account", json!({ "GroupId": id })).await;
+    content.muted = names(&muted, "MutedAccountList", "Member_Account");
+    let attributes = client.ok("get_group_attr", json!({ "GroupId": id })).await;
+    for item in attributes["GroupAttrAry"].as_array().unwrap_or_else(|| panic!("{id}: {attributes}")) {
+        let text = |field: &str| item[field].as_str().unwrap_or_else(|| panic!("{id}: {attributes}")).to_owned();
+        content.attributes.insert(text("key"), text("value"));
+    }
+    let counters = client.ok("get_group_counter", json!({ "GroupId": id })).await;
+    for item in counters["GroupCounter"].as_array().unwrap_or_else(|| panic!("{id}: {counters}")) {
+        let key = item["Key"].as_str().unwrap_or_else(|| panic!("{id}: {counters}"));
+        let value = item["Value"].as_i64().unwrap_or_else(|| panic!("{id}: {counters}"));
+        content.counters.insert(key.to_owned(), value);
+    }
+    if is_live {
+        let banned = client.ok("get_group_ban_member", json!({ "GroupId": id, "Offset": 0 })).await;
+        content.banned = names(&banned, "BannedAccountList", "Member_Account");
+        let admins = client.ok("get_admin_list", json!({ "GroupId": id })).await;
+        content.admins = names(&admins, "Admin_List", "Admin_Account");
+    }
+    content
 }
 
 fn own_groups(model: &mut Model, found: &BTreeMap<String, Option<Content>>, differences: &mut Vec<String>) {
     for group in model.clients.iter_mut().flat_map(|memory| &mut memory.groups) {
         // One that could not be read is a difference already.
         let Some(now) = found.get(&group.id) else { continue };
-        let perhaps = group.perhaps.take();
+        let perhaps = group.perhaps.take().map(|perhaps| perhaps.after);
         if *now != group.known && Some(now) != perhaps.as_ref() {
             differences
                 .push(format!("group {}: acknowledged {:?}, perhaps {perhaps:?}, is {now:?}", group.id, group.known));
@@ -93,7 +140,7 @@ fn own_groups(model: &mut Model, found: &BTreeMap<String, Option<Content>>, diff
 
 fn shared_group(model: &mut Model, members: &Accounts, differences: &mut Vec<String>) {
     for crowd in model.clients.iter_mut().map(|memory| &mut memory.crowd) {
-        if let Some((accounts, enter)) = crowd.perhaps.take() {
+        if let Some(Perhaps { after: (accounts, enter), .. }) = crowd.perhaps.take() {
             let there = accounts.iter().filter(|account| members.contains(*account)).count();
             if there != 0 && there != accounts.len() {
                 differences
@@ -110,6 +157,31 @@ fn shared_group(model: &mut Model, members: &Accounts, differences: &mut Vec<Str
     }
     for extra in members.difference(&known) {
         differences.push(format!("the shared group: {extra} is a member and was not acknowledged as one"));
+    }
+}
+
+/// Every increment that was acknowledged is there once, every other one at most once, and both counters of one request
+/// tell the same.
+fn counts(model: &mut Model, counters: &BTreeMap<String, i64>, differences: &mut Vec<String>) {
+    let mut sum = 0;
+    for memory in &mut model.clients {
+        let found = counters.get(&counter_of(memory.client)).copied().unwrap_or_default();
+        let perhaps = memory.count.perhaps.take().map(|perhaps| perhaps.after);
+        if found != memory.count.known && Some(found) != perhaps {
+            let known = memory.count.known;
+            differences.push(format!(
+                "client {}: acknowledged {known} increments, perhaps {perhaps:?}, counted {found}",
+                memory.client
+            ));
+        }
+        memory.count.known = found;
+        sum += found;
+    }
+    let of_all = counters.get(COUNTER_OF_ALL).copied().unwrap_or_default();
+    if of_all != sum {
+        differences.push(format!(
+            "the counters of all clients are {sum} and their sum is counted as {of_all}: acknowledged apart"
+        ));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::check::check;
-use crate::load::{Load, Tally, make_shared_group};
+use crate::load::{Load, Tally, ask_again, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
 use crate::shim::{Shim, Tail};
@@ -19,7 +19,7 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(60);
 const START_KILL_MS_MAX: u64 = 700;
 
 /// Small memtables and logs: tables are written, logs are cut and changed while the load runs.
-pub const SETTINGS: &str = "[limits]\ndaily_net_groups = 0\n[storage]\nmemtable_bytes = 4194304\nwal_bytes = 4194304\nlog_bytes_max = 1048576\n";
+pub const SETTINGS: &str = "[limits]\ndaily_net_groups = 0\nattr_write_per_sec = 0\n[storage]\nmemtable_bytes = 4194304\nwal_bytes = 4194304\nlog_bytes_max = 1048576\n";
 
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -87,7 +87,10 @@ async fn nothing_acknowledged_is_lost_by_a_kill_or_a_power_cut() {
         total.refused += tally.refused;
         total.unanswered += tally.unanswered;
         node = stopped.start();
-        let differences = check(&mut node.client().await, &mut model).await;
+        let mut client = node.client().await;
+        let asked_again = ask_again(&mut client, &mut model, &mut random).await;
+        println!("round {round}: {asked_again} asked again");
+        let differences = check(&mut client, &mut model).await;
         assert!(differences.is_empty(), "round {round}, {end:?}:\n{}", differences.join("\n"));
     }
     assert!(total.refused > 0 && total.unanswered > 0, "the rounds were too tame to show anything: {total:?}");
@@ -106,7 +109,8 @@ async fn without_the_flush_a_power_cut_loses_what_was_acknowledged() {
     for attempt in 0..ATTEMPTS_MAX {
         let shim = Shim::build();
         let folder = tempfile::tempdir().expect("a folder for the node");
-        let settings = shim.under(folder.path(), "[limits]\ndaily_net_groups = 0\n[storage]\nflush = false\n");
+        let settings = shim
+            .under(folder.path(), "[limits]\ndaily_net_groups = 0\nattr_write_per_sec = 0\n[storage]\nflush = false\n");
         let node = start(folder, settings);
         make_shared_group(&mut node.client().await).await;
         let load = Load::start(node.address, Model::new(CLIENTS, &mut random));

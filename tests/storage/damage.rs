@@ -71,7 +71,7 @@ async fn a_folder_with_tables_and_a_log(random: &mut Random) -> tempfile::TempDi
         }
         if run + 1 == RUNS {
             // With room in memory nothing is written into tables: all of the last run stays in one log.
-            stopped.settings.toml = "[limits]\ndaily_net_groups = 0\n".to_owned();
+            stopped.settings.toml = "[limits]\ndaily_net_groups = 0\nattr_write_per_sec = 0\n".to_owned();
         }
         node = stopped.start();
     }

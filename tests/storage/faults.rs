@@ -26,7 +26,7 @@ const NOTICE_TIMEOUT: Duration = Duration::from_secs(20);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-const SETTINGS: &str = "[limits]\ndaily_net_groups = 0\n[http]\ntimeout_ms = 1000\n";
+const SETTINGS: &str = "[limits]\ndaily_net_groups = 0\nattr_write_per_sec = 0\n[http]\ntimeout_ms = 1000\n";
 
 /// One trouble of a disk.
 struct Fault {

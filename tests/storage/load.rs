@@ -9,15 +9,24 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::model::{Accounts, Content, Memory, Model, SHARED_GROUP, SHARED_OWNER};
+use crate::model::{
+    Accounts, COUNTER_OF_ALL, Content, Memory, Model, Owned, Perhaps, SHARED_GROUP, SHARED_OWNER, counter_of,
+};
+use crate::random::Random;
 use crate::support::{APP, Client, KEY};
 
 /// A node answers every request sooner, whatever its disk does: `http.timeout_ms` and a margin for two busy cores.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const OUTCOME_UNKNOWN: &str = "outcome unknown:";
 const ACCOUNTS_PER_CHANGE: u64 = 4;
-/// Bytes in a name that is too long. Source: docs/spec/limits.md 4.
+/// Bytes in a name that is too long. Source: docs/spec/limits.md 1.
 const LONG_NAME_BYTES: usize = 31;
+/// Admins that a group has at most here: fewer than any limit.
+const ADMINS_MAX: usize = 4;
+/// A span that never ends. Source: docs/spec/rest-api.md 3.3.
+const FOR_EVER_SECS: u32 = u32::MAX;
+/// Keys of attributes and of counters.
+const KEYS: [&str; 4] = ["k0", "k1", "k2", "k3"];
 
 /// What a request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,14 +154,15 @@ async fn run(
         left -= 1;
         let mixed = matches!(work, Work::Mixed);
         let Some(step) = choose(&mut memory, mixed) else { break };
-        let (command, body) = step.request();
+        let (command, mut body) = step.request(memory.client);
+        body["ClientReqId"] = json!(memory.next_request());
         let answer = ask(&mut client, command, &body).await;
         if answer == Answer::Acknowledged {
             acknowledged.fetch_add(1, Ordering::Relaxed);
         }
         tally.note(&answer);
         let cut_off = matches!(answer, Answer::None(_));
-        step.remember(&mut memory, &answer);
+        step.remember(&mut memory, &answer, (command, body));
         if cut_off {
             break;
         }
@@ -184,26 +194,67 @@ pub async fn ask(client: &mut Client, command: &str, body: &Value) -> Answer {
     }
 }
 
+/// Asks about half of what is unknown again, under the names it had: whether it happened or not, the answer is OK, and
+/// then it has happened once. How many were asked.
+pub async fn ask_again(client: &mut Client, model: &mut Model, random: &mut Random) -> usize {
+    let mut count = 0;
+    for memory in &mut model.clients {
+        for group in &mut memory.groups {
+            if let Some(Perhaps { after, asked }) = group.perhaps.take_if(|_| random.below(2) == 0) {
+                insist(client, asked).await;
+                group.known = after;
+                count += 1;
+            }
+        }
+        if let Some(Perhaps { after: (accounts, enter), asked }) =
+            memory.crowd.perhaps.take_if(|_| random.below(2) == 0)
+        {
+            insist(client, asked).await;
+            memory.crowd.known.extend(accounts.into_iter().map(|account| (account, enter)));
+            count += 1;
+        }
+        if let Some(Perhaps { after, asked }) = memory.count.perhaps.take_if(|_| random.below(2) == 0) {
+            insist(client, asked).await;
+            memory.count.known = after;
+            count += 1;
+        }
+    }
+    count
+}
+
+async fn insist(client: &mut Client, (command, body): (&'static str, Value)) {
+    let answer = ask(client, command, &body).await;
+    assert_eq!(answer, Answer::Acknowledged, "{command} {body}, asked again");
+}
+
 /// One request of a client.
 enum Step {
     /// A group of the client's own becomes this, by this request.
     Own { group: usize, after: Option<Content>, command: &'static str, body: Value },
     /// These accounts enter (or leave) the shared group together.
     Crowd { accounts: Accounts, enter: bool },
+    /// Two counters of the shared group are increased together.
+    Count { after: i64 },
     /// What the rules refuse.
     Against { command: &'static str, body: Value },
 }
 
 impl Step {
-    fn request(&self) -> (&'static str, Value) {
+    fn request(&self, client: usize) -> (&'static str, Value) {
         match self {
             Step::Own { command, body, .. } | Step::Against { command, body } => (command, body.clone()),
             Step::Crowd { accounts, enter: true } => ("add_group_member", add(SHARED_GROUP, accounts)),
             Step::Crowd { accounts, enter: false } => ("delete_group_member", remove(SHARED_GROUP, accounts)),
+            Step::Count { .. } => {
+                let one = |key: &str| json!({ "Key": key, "Value": 1 });
+                let counters = [one(COUNTER_OF_ALL), one(&counter_of(client))];
+                let body = json!({ "GroupId": SHARED_GROUP, "Mode": "Increase", "GroupCounter": counters });
+                ("update_group_counter", body)
+            }
         }
     }
 
-    fn remember(self, memory: &mut Memory, answer: &Answer) {
+    fn remember(self, memory: &mut Memory, answer: &Answer, asked: (&'static str, Value)) {
         let (happened, perhaps) = match answer {
             Answer::Acknowledged => (true, false),
             Answer::Refused(_) | Answer::Unavailable(_) => (false, false),
@@ -215,14 +266,21 @@ impl Step {
                 if happened {
                     group.known = after;
                 } else if perhaps {
-                    group.perhaps = Some(after);
+                    group.perhaps = Some(Perhaps { after, asked });
                 }
             }
             Step::Crowd { accounts, enter } => {
                 if happened {
                     memory.crowd.known.extend(accounts.into_iter().map(|account| (account, enter)));
                 } else if perhaps {
-                    memory.crowd.perhaps = Some((accounts, enter));
+                    memory.crowd.perhaps = Some(Perhaps { after: (accounts, enter), asked });
+                }
+            }
+            Step::Count { after } => {
+                if happened {
+                    memory.count.known = after;
+                } else if perhaps {
+                    memory.count.perhaps = Some(Perhaps { after, asked });
                 }
             }
             Step::Against { command, body } => {
@@ -236,8 +294,11 @@ impl Step {
 fn choose(memory: &mut Memory, mixed: bool) -> Option<Step> {
     let settled: Vec<usize> = (0..memory.groups.len()).filter(|&i| memory.groups[i].perhaps.is_none()).collect();
     let roll = memory.random.below(100);
-    if roll < 20 && memory.crowd.perhaps.is_none() {
+    if roll < 15 && memory.crowd.perhaps.is_none() {
         return Some(crowd(memory));
+    }
+    if roll < 25 && memory.count.perhaps.is_none() {
+        return Some(Step::Count { after: memory.count.known + 1 });
     }
     let group = *settled.get(memory.random.below(settled.len().max(1) as u64) as usize)?;
     if mixed && roll >= 92 {
@@ -258,55 +319,223 @@ fn crowd(memory: &mut Memory) -> Step {
     }
 }
 
+/// A change of a group of the client's own that the rules allow: of any kind that there is.
 fn own(memory: &mut Memory, group: usize) -> Step {
-    let (id, owner) = (memory.groups[group].id.clone(), memory.groups[group].owner.clone());
-    let Some(now) = memory.groups[group].known.clone() else { return create(memory, group) };
+    let Owned { id, is_live, known, .. } = memory.groups[group].clone();
+    let Some(now) = known else { return create(memory, group) };
+    let to = |body: Value| {
+        let mut body = body;
+        body["GroupId"] = json!(id);
+        body
+    };
+    let step = |after: Content, command: &'static str, body: Value| Step::Own {
+        group,
+        after: Some(after),
+        command,
+        body: to(body),
+    };
     let roll = memory.random.below(100);
-    if roll < 40 {
-        let accounts = memory.some_accounts(&now.members, ACCOUNTS_PER_CHANGE);
-        if !accounts.is_empty() {
-            let after = Content { members: now.members.union(&accounts).cloned().collect(), ..now };
-            return Step::Own { group, after: Some(after), command: "add_group_member", body: add(&id, &accounts) };
-        }
-    } else if roll < 60 {
-        let others = now.members.iter().filter(|account| **account != owner);
-        let accounts: Accounts = others.take(ACCOUNTS_PER_CHANGE as usize).cloned().collect();
-        if !accounts.is_empty() {
-            let after = Content { members: now.members.difference(&accounts).cloned().collect(), ..now };
-            return Step::Own {
-                group,
-                after: Some(after),
-                command: "delete_group_member",
-                body: remove(&id, &accounts),
-            };
-        }
-    } else if roll < 70 {
-        return Step::Own { group, after: None, command: "destroy_group", body: json!({ "GroupId": id }) };
+    let change = match (roll, is_live) {
+        (0..6, _) => return Step::Own { group, after: None, command: "destroy_group", body: to(json!({})) },
+        (6..14, _) => Some(attributes(memory, now.clone())),
+        (14..24, _) => Some(counters(memory, now.clone())),
+        (24..32, _) => mutes(memory, now.clone(), is_live),
+        (32..50, true) => bans(memory, now.clone()),
+        (50..65, true) => live_admins(memory, now.clone()),
+        (32..52, false) => enter(memory, now.clone()),
+        (52..66, false) => leave(now.clone()),
+        (66..72, false) => appoint(memory, now.clone()),
+        (72..76, false) => transfer(memory, now.clone()),
+        _ => None,
+    };
+    if let Some((after, command, body)) = change {
+        return step(after, command, body);
     }
     let number = memory.next_number();
-    let body = with_profile(json!({ "GroupId": id }), number);
-    Step::Own { group, after: Some(Content { number, ..now }), command: "modify_group_base_info", body }
+    step(Content { number, ..now }, "modify_group_base_info", with_profile(json!({}), number))
+}
+
+/// What a group becomes, and the request that makes it so.
+type Change = (Content, &'static str, Value);
+
+fn enter(memory: &mut Memory, now: Content) -> Option<Change> {
+    let accounts = memory.some_accounts(&now.members, ACCOUNTS_PER_CHANGE);
+    if accounts.is_empty() {
+        return None;
+    }
+    let command = if memory.random.below(3) == 0 { "import_group_member" } else { "add_group_member" };
+    let body = json!({ "MemberList": listed(&accounts) });
+    let members = now.members.union(&accounts).cloned().collect();
+    Some((Content { members, ..now }, command, body))
+}
+
+fn leave(now: Content) -> Option<Change> {
+    let others = now.members.iter().filter(|account| **account != now.owner);
+    let accounts: Accounts = others.take(ACCOUNTS_PER_CHANGE as usize).cloned().collect();
+    if accounts.is_empty() {
+        return None;
+    }
+    let body = json!({ "MemberToDel_Account": accounts });
+    let members = now.members.difference(&accounts).cloned().collect();
+    let admins = now.admins.difference(&accounts).cloned().collect();
+    Some((Content { members, admins, ..now }, "delete_group_member", body))
+}
+
+/// One of them, but for the owner.
+fn somebody(memory: &mut Memory, of: &Accounts, owner: &str) -> Option<String> {
+    let others: Vec<&String> = of.iter().filter(|account| *account != owner).collect();
+    let place = memory.random.below(others.len().max(1) as u64) as usize;
+    others.get(place).map(|account| (*account).clone())
+}
+
+fn appoint(memory: &mut Memory, mut now: Content) -> Option<Change> {
+    let account = somebody(memory, &now.members.clone(), &now.owner)?;
+    let role = if now.admins.remove(&account) { "Member" } else { "Admin" };
+    if role == "Admin" {
+        if now.admins.len() >= ADMINS_MAX {
+            return None;
+        }
+        now.admins.insert(account.clone());
+    }
+    Some((now, "modify_group_member_info", json!({ "Member_Account": account, "Role": role })))
+}
+
+fn transfer(memory: &mut Memory, mut now: Content) -> Option<Change> {
+    let account = somebody(memory, &now.members.clone(), &now.owner)?;
+    now.admins.remove(&account);
+    now.owner.clone_from(&account);
+    Some((now, "change_group_owner", json!({ "NewOwner_Account": account })))
+}
+
+/// Anybody may be silenced in a live room, and only members elsewhere.
+fn mutes(memory: &mut Memory, mut now: Content, is_live: bool) -> Option<Change> {
+    let lifts = memory.random.below(2) == 0;
+    let body = |accounts: &Accounts, secs: u32| json!({ "Members_Account": accounts, "MuteTime": secs });
+    if lifts && !now.muted.is_empty() {
+        let accounts: Accounts = now.muted.iter().take(2).cloned().collect();
+        now.muted.retain(|account| !accounts.contains(account));
+        return Some((now, "forbid_send_msg", body(&accounts, 0)));
+    }
+    let accounts: Accounts = match is_live {
+        true => memory.some_accounts(&now.muted, ACCOUNTS_PER_CHANGE),
+        false => now.members.difference(&now.muted).filter(|account| **account != now.owner).take(3).cloned().collect(),
+    };
+    if accounts.is_empty() {
+        return None;
+    }
+    now.muted.extend(accounts.iter().cloned());
+    Some((now, "forbid_send_msg", body(&accounts, FOR_EVER_SECS)))
+}
+
+fn bans(memory: &mut Memory, mut now: Content) -> Option<Change> {
+    if memory.random.below(2) == 0 && !now.banned.is_empty() {
+        let accounts: Accounts = now.banned.iter().take(3).cloned().collect();
+        now.banned.retain(|account| !accounts.contains(account));
+        return Some((now, "unban_group_member", json!({ "Members_Account": accounts })));
+    }
+    let accounts = memory.some_accounts(&Accounts::new(), ACCOUNTS_PER_CHANGE);
+    now.banned.extend(accounts.iter().cloned());
+    Some((now, "ban_group_member", json!({ "Members_Account": accounts, "Duration": FOR_EVER_SECS })))
+}
+
+fn live_admins(memory: &mut Memory, mut now: Content) -> Option<Change> {
+    let appoints = memory.random.below(2) == 0 && now.admins.len() < ADMINS_MAX || now.admins.is_empty();
+    let accounts: Accounts = match appoints {
+        true => memory.some_accounts(&now.admins, 1),
+        false => now.admins.iter().take(2).cloned().collect(),
+    };
+    if accounts.is_empty() {
+        return None;
+    }
+    for account in &accounts {
+        if appoints {
+            now.admins.insert(account.clone())
+        } else {
+            now.admins.remove(account)
+        };
+    }
+    let command = if appoints { 1 } else { 2 };
+    Some((now, "modify_admin", json!({ "CommandType": command, "Admin_Account": accounts })))
+}
+
+fn key(memory: &mut Memory) -> String {
+    KEYS[memory.random.below(KEYS.len() as u64) as usize].to_owned()
+}
+
+/// Never what is so already: that would be acknowledged without anything having been written.
+fn attributes(memory: &mut Memory, mut now: Content) -> Change {
+    let pairs: BTreeMap<String, String> = (0..2).map(|_| (key(memory), format!("v{}", memory.next_number()))).collect();
+    let list: Value = pairs.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+    match (memory.random.below(5), now.attributes.first_key_value().map(|(key, _)| key.clone())) {
+        (0, _) => {
+            now.attributes = pairs;
+            (now, "set_group_attr", json!({ "GroupAttr": list }))
+        }
+        (1, Some(_)) => {
+            now.attributes.clear();
+            (now, "clear_group_attr", json!({}))
+        }
+        (2, Some(key)) => {
+            now.attributes.remove(&key);
+            (now, "delete_group_attr", json!({ "GroupAttr": [{ "key": key }] }))
+        }
+        _ => {
+            now.attributes.extend(pairs);
+            (now, "modify_group_attr", json!({ "GroupAttr": list }))
+        }
+    }
+}
+
+/// As [`attributes`].
+fn counters(memory: &mut Memory, mut now: Content) -> Change {
+    let (key, value) = (key(memory), memory.next_number() as i64);
+    let body = |mode: &str| json!({ "Mode": mode, "GroupCounter": [{ "Key": key, "Value": value }] });
+    match (memory.random.below(5), now.counters.contains_key(&key)) {
+        (0, _) => {
+            now.counters.insert(key.clone(), value);
+            (now, "update_group_counter", body("Set"))
+        }
+        (1, true) => {
+            now.counters.remove(&key);
+            (now, "delete_group_counter", json!({ "GroupCounterKeys": [key] }))
+        }
+        (2, _) => {
+            *now.counters.entry(key.clone()).or_default() -= value;
+            (now, "update_group_counter", body("Decrease"))
+        }
+        _ => {
+            *now.counters.entry(key.clone()).or_default() += value;
+            (now, "update_group_counter", body("Increase"))
+        }
+    }
 }
 
 fn create(memory: &mut Memory, group: usize) -> Step {
-    let (id, owner) = (memory.groups[group].id.clone(), memory.groups[group].owner.clone());
+    let Owned { id, owner, is_live, .. } = memory.groups[group].clone();
     let number = memory.next_number();
+    let of = |members: Accounts| Some(Content { number, owner: owner.clone(), members, ..Content::default() });
+    let kind = if is_live { "AVChatRoom" } else { "Public" };
+    let mut body = with_profile(json!({ "Type": kind, "GroupId": id, "Owner_Account": owner }), number);
+    if is_live {
+        return Step::Own { group, after: of(Accounts::new()), command: "create_group", body };
+    }
+    if memory.random.below(4) == 0 {
+        return Step::Own { group, after: of([owner.clone()].into()), command: "import_group", body };
+    }
     let mut members = memory.some_accounts(&Accounts::new(), ACCOUNTS_PER_CHANGE);
-    let list: Vec<Value> = members.iter().map(|account| json!({ "Member_Account": account })).collect();
-    let body = json!({ "Type": "Public", "GroupId": id, "Owner_Account": owner, "MemberList": list });
-    members.insert(owner);
-    let after = Some(Content { number, members });
-    Step::Own { group, after, command: "create_group", body: with_profile(body, number) }
+    body["MemberList"] = listed(&members);
+    members.insert(owner.clone());
+    Step::Own { group, after: of(members), command: "create_group", body }
 }
 
 /// A request whose first part is right and whose whole is not; nothing of it may ever be seen.
 fn against(memory: &mut Memory, group: usize) -> Step {
-    let (id, owner) = (memory.groups[group].id.clone(), memory.groups[group].owner.clone());
+    let Owned { id, is_live, known, .. } = memory.groups[group].clone();
     let number = memory.next_number();
-    let Some(now) = &memory.groups[group].known else {
+    let Some(now) = known else {
         return Step::Against { command: "add_group_member", body: add(&id, &["refused".to_owned()].into()) };
     };
-    match memory.random.below(3) {
+    match memory.random.below(4) {
         0 => {
             let body = json!({ "Type": "Public", "GroupId": id, "Owner_Account": "refused" });
             Step::Against { command: "create_group", body: with_profile(body, number) }
@@ -316,12 +545,20 @@ fn against(memory: &mut Memory, group: usize) -> Step {
             body["Name"] = json!("n".repeat(LONG_NAME_BYTES));
             Step::Against { command: "modify_group_base_info", body }
         }
+        // The second has a key that is too long, and then the first is not counted.
+        2 => {
+            let counters = json!([{ "Key": "refused", "Value": 1 }, { "Key": "k".repeat(129), "Value": 1 }]);
+            Step::Against { command: "update_group_counter", body: json!({ "GroupId": id, "GroupCounter": counters }) }
+        }
         _ => {
-            // The owner of a Public group cannot be removed, and then nobody is.
-            let mut accounts: Vec<&String> = now.members.iter().filter(|account| **account != owner).collect();
-            accounts.push(&owner);
-            let body = json!({ "GroupId": id, "MemberToDel_Account": accounts });
-            Step::Against { command: "delete_group_member", body }
+            // The owner of a Public group cannot be removed, and then nobody is; of a live room nobody ever is.
+            let mut accounts: Vec<&String> = now.members.iter().filter(|account| **account != now.owner).collect();
+            accounts.push(&now.owner);
+            let command = if is_live { "forbid_send_msg" } else { "delete_group_member" };
+            let body = json!({
+                "GroupId": id, "MemberToDel_Account": accounts, "Members_Account": accounts, "MuteTime": 60,
+            });
+            Step::Against { command, body }
         }
     }
 }
@@ -333,9 +570,12 @@ fn with_profile(mut body: Value, number: u64) -> Value {
     body
 }
 
+fn listed(accounts: &Accounts) -> Value {
+    accounts.iter().map(|account| json!({ "Member_Account": account })).collect()
+}
+
 fn add(id: &str, accounts: &Accounts) -> Value {
-    let list: Vec<Value> = accounts.iter().map(|account| json!({ "Member_Account": account })).collect();
-    json!({ "GroupId": id, "MemberList": list })
+    json!({ "GroupId": id, "MemberList": listed(accounts) })
 }
 
 fn remove(id: &str, accounts: &Accounts) -> Value {
