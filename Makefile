@@ -8,7 +8,7 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt audit readme-check bench
+.PHONY: help run build test lint fmt docs audit readme-check bench
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -32,6 +32,9 @@ lint: ## checks format and lints; changes nothing
 
 fmt: ## formats every source
 	@cargo fmt --all
+
+docs: ## writes docs/api.md anew, from the descriptions in the code
+	@MUSTER_REWRITE_DOCS=1 $(BUILD) cargo test --release --locked -p muster --lib api::openapi::page >/dev/null
 
 audit: ## checks licences, sources and known vulnerabilities of the dependencies
 	@TOOLS='$(TARGET)/tools' .ci/audit

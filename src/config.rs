@@ -152,6 +152,11 @@ pub fn settings_differing_from_default(config: &Config) -> Vec<(String, String)>
     ours.into_iter().filter(|setting| !defaults.contains(setting)).collect()
 }
 
+/// Every key with its default, as `section.key` and value.
+pub fn default_settings() -> Vec<(String, String)> {
+    flatten(&Config::default())
+}
+
 /// Every key with its value, in alphabetical order. Keys of apps are never serialised.
 fn flatten(config: &Config) -> Vec<(String, String)> {
     fn walk(prefix: String, value: &serde_json::Value, out: &mut Vec<(String, String)>) {

@@ -57,6 +57,8 @@ impl<'a> Object<'a> {
     }
 
     fn get(&self, field: &str) -> Option<&'a str> {
+        #[cfg(test)]
+        asked::note(field);
         let (_, value) = self.fields.iter().rev().find(|(key, _)| key == field)?;
         (value.get() != "null").then(|| value.get())
     }
@@ -239,6 +241,26 @@ impl<'a> Object<'a> {
             return Err(Failure::bad(field, "not an object"));
         }
         Self::of(value, self.strict_accounts).ok_or_else(not_json)
+    }
+}
+
+/// Which fields a reader asked for, so that its description can be held against it.
+#[cfg(test)]
+pub mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static ASKED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(field: &str) {
+        ASKED.with_borrow_mut(|asked| asked.insert(field.to_owned()));
+    }
+
+    /// What this thread asked for since the last time.
+    pub fn take() -> BTreeSet<String> {
+        ASKED.take()
     }
 }
 

@@ -106,6 +106,18 @@ const MEMBER_FIELDS: [(&str, MemberField); 12] = {
     ]
 };
 
+/// The names that filters of group fields know.
+#[cfg(test)]
+pub fn group_names() -> Vec<&'static str> {
+    BASE_FIELDS.iter().map(|(name, _)| *name).collect()
+}
+
+/// The names that filters of member fields know.
+#[cfg(test)]
+pub fn member_names() -> Vec<&'static str> {
+    MEMBER_FIELDS.iter().map(|(name, _)| *name).collect()
+}
+
 /// A set of fields, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Fields(u32);

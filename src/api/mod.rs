@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! POST /v4/{service}/{command}?sdkappid=..&identifier=..&usersig=..     the admin plane
-//! GET  /healthz  /readyz  /metrics  /settings                           for those who run it
+//! GET  /healthz  /readyz  /metrics  /settings  /openapi.json            for those who run it and call it
 //! ```
 //!
 //! Every answered request of the admin plane is HTTP 200; what became of it is in the body. Checks come in the
@@ -11,6 +11,7 @@
 //! before the body, so that what is refused by them costs little.
 //! No rules here, no store and no cluster: see [`Service`].
 
+mod about;
 mod accounts;
 mod admin;
 pub mod auth;
@@ -18,6 +19,7 @@ mod body;
 pub mod error;
 mod fields;
 mod json;
+mod openapi;
 mod ops;
 mod query;
 mod rates;
@@ -38,6 +40,7 @@ use futures::FutureExt;
 use rustc_hash::FxHashMap;
 use tracing::Instrument;
 
+use self::about::About;
 use self::auth::{Auth, Caller};
 use self::body::Object;
 use self::error::Failure;
@@ -157,6 +160,47 @@ impl Endpoint {
     /// Where a command stands in [`ENDPOINTS`].
     fn place(family: Family, name: &str) -> Option<usize> {
         ENDPOINTS.iter().position(|(known, endpoint, _)| *known == name && endpoint.family() == family)
+    }
+
+    /// What is to be said of it.
+    fn about(self) -> &'static About {
+        match self {
+            Endpoint::CreateGroup => &admin::create_group::ABOUT,
+            Endpoint::GetGroupInfo => &admin::get_group_info::ABOUT,
+            Endpoint::GetGroupMemberInfo => &admin::get_group_member_info::ABOUT,
+            Endpoint::AddGroupMember => &admin::add_group_member::ABOUT,
+            Endpoint::DeleteGroupMember => &admin::delete_group_member::ABOUT,
+            Endpoint::ModifyGroupBaseInfo => &admin::modify_group_base_info::ABOUT,
+            Endpoint::DestroyGroup => &admin::destroy_group::ABOUT,
+            Endpoint::GetJoinedGroupList => &admin::get_joined_group_list::ABOUT,
+            Endpoint::GetSpecifiedGroupMemberInfo => &admin::get_specified_group_member_info::ABOUT,
+            Endpoint::ModifyGroupMemberInfo => &admin::modify_group_member_info::ABOUT,
+            Endpoint::GetRoleInGroup => &admin::get_role_in_group::ABOUT,
+            Endpoint::ForbidSendMsg => &admin::forbid_send_msg::ABOUT,
+            Endpoint::GetGroupMutedAccount => &admin::get_group_muted_account::ABOUT,
+            Endpoint::GetGroupShuttedUin => &admin::get_group_shutted_uin::ABOUT,
+            Endpoint::ChangeGroupOwner => &admin::change_group_owner::ABOUT,
+            Endpoint::ImportGroup => &admin::import_group::ABOUT,
+            Endpoint::ImportGroupMember => &admin::import_group_member::ABOUT,
+            Endpoint::GetGroupAttr => &admin::get_group_attr::ABOUT,
+            Endpoint::SetGroupAttr => &admin::set_group_attr::ABOUT,
+            Endpoint::ModifyGroupAttr => &admin::modify_group_attr::ABOUT,
+            Endpoint::ClearGroupAttr => &admin::clear_group_attr::ABOUT,
+            Endpoint::DeleteGroupAttr => &admin::delete_group_attr::ABOUT,
+            Endpoint::GetGroupCounter => &admin::get_group_counter::ABOUT,
+            Endpoint::UpdateGroupCounter => &admin::update_group_counter::ABOUT,
+            Endpoint::DeleteGroupCounter => &admin::delete_group_counter::ABOUT,
+            Endpoint::BanGroupMember => &admin::ban_group_member::ABOUT,
+            Endpoint::UnbanGroupMember => &admin::unban_group_member::ABOUT,
+            Endpoint::GetGroupBanMember => &admin::get_group_ban_member::ABOUT,
+            Endpoint::GetAppidGroupList => &admin::get_appid_group_list::ABOUT,
+            Endpoint::ModifyAdmin => &admin::modify_admin::ABOUT,
+            Endpoint::GetAdminList => &admin::get_admin_list::ABOUT,
+            Endpoint::AccountImport => &accounts::account_import::ABOUT,
+            Endpoint::MultiaccountImport => &accounts::multiaccount_import::ABOUT,
+            Endpoint::AccountCheck => &accounts::account_check::ABOUT,
+            Endpoint::AccountDelete => &accounts::account_delete::ABOUT,
+        }
     }
 
     async fn handle(self, service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {

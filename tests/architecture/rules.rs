@@ -75,6 +75,9 @@ const CLUSTER_ROWS: &[&str] = &[
 /// Engines that live behind `cluster/`.
 const CLUSTER_ONLY: &[&str] = &["openraft", "openraft_multi", "rocksdb", "librocksdb_sys"];
 
+/// Crates that one folder keeps to itself, so that what they bring stays in one place.
+const HOUSED: &[(&str, &str)] = &[("utoipa", "src/api/openapi/")];
+
 /// Who may ask the machine for the time of day.
 const CLOCK_READERS: &[&str] = &["time", "bench"];
 
@@ -157,6 +160,10 @@ pub fn violations(source: &Source) -> Vec<Violation> {
 
 fn why_not(source: &Source, reference: &Reference) -> Option<String> {
     let shown = reference.path.join("::");
+    let is_housed = |(name, folder): &&(&str, &str)| reference.path[0] == *name && !source.file.starts_with(folder);
+    if let Some((_, folder)) = HOUSED.iter().find(is_housed) {
+        return Some(format!("{shown}: this crate stays inside {folder}"));
+    }
     match source.place() {
         ("src/", module) => {
             let name = module[0];

@@ -1,17 +1,45 @@
 //! `account_check`. Source: docs/spec/accounts.md 4.
 
-use super::{items, of_this_service, result_item, user_id};
+use super::{REFUSALS, RESULT, USERS, items, of_this_service, result_item, user_id};
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, Is, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::id::AccountId;
 
+pub const ABOUT: About = About {
+    topic: Topic::Accounts,
+    summary: "Says which accounts are known.",
+    notes: &[
+        "With `accounts.mode = \"implicit\"` an account counts as imported once it has been in a group or was told \
+         something.",
+    ],
+    request: Shape::of(&[required("CheckItem", USERS, "the accounts, at most 100")]),
+    answer: Shape::of(&[required(
+        "ResultItem",
+        Is::List(&Is::Object(
+            &Shape::of(&[required("AccountStatus", Is::Word(&["Imported", "NotImported"]), "whether it is known")])
+                .with(&[&RESULT]),
+        )),
+        "one element per account, in the order of the request",
+    )]),
+    refusals: REFUSALS,
+    example: Example {
+        request: r#"{"CheckItem":[{"UserID":"ann"},{"UserID":"bob"}]}"#,
+        answer: r#"{"ResultItem":[{"UserID":"ann","ResultCode":0,"ResultInfo":"","AccountStatus":"Imported"},{"UserID":"bob","ResultCode":0,"ResultInfo":"","AccountStatus":"NotImported"}]}"#,
+    },
+};
+
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
-    let accounts = items(body, "CheckItem", user_id).map_err(of_this_service)?;
+    let accounts = read(body)?;
     let known = service.accounts_known(call.app, &accounts, call.deadline).await?;
     Ok(render(&accounts, &known))
+}
+
+fn read(body: &Object<'_>) -> Result<Vec<AccountId>, Failure> {
+    items(body, "CheckItem", user_id).map_err(of_this_service)
 }
 
 fn render(accounts: &[AccountId], known: &[bool]) -> Vec<u8> {
@@ -30,12 +58,17 @@ fn render(accounts: &[AccountId], known: &[bool]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::admin::testing::{Bench, account, code, text};
+    use crate::api::admin::testing::{Bench, account, code, described, text};
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |_, body| read(body));
+    }
 
     #[test]
     fn requests() {
         let bench = Bench::new();
-        let read = |body: &str| items(&bench.object(body), "CheckItem", user_id).map_err(of_this_service);
+        let read = |body: &str| read(&bench.object(body));
         assert_eq!(
             read(r#"{"CheckItem":[{"UserID":"b"},{"UserID":"a"},{"UserID":"b"}]}"#),
             Ok(vec![account("b"), account("a"), account("b")])

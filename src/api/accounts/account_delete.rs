@@ -1,18 +1,40 @@
 //! `account_delete`. Source: docs/spec/accounts.md 5.
 
-use super::{items, of_this_service, result_item, user_id, whole};
+use super::{REFUSALS, RESULT, USERS, items, of_this_service, result_item, user_id, whole};
 use crate::actors::{Service, SubmitError};
 use crate::api::Call;
+use crate::api::about::{About, Example, Is, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::{self, Failure};
 use crate::api::json::Json;
 use crate::id::AccountId;
 
+pub const ABOUT: About = About {
+    topic: Topic::Accounts,
+    summary: "Removes what was imported of accounts.",
+    notes: &["Memberships, roles and ownership stay: remove them by the commands of groups."],
+    request: Shape::of(&[required("DeleteItem", USERS, "the accounts, at most 100")]),
+    answer: Shape::of(&[required(
+        "ResultItem",
+        Is::List(&Is::Object(&RESULT)),
+        "one element per account, in the order of the request; 70107: it was not imported",
+    )]),
+    refusals: REFUSALS,
+    example: Example {
+        request: r#"{"DeleteItem":[{"UserID":"ann"},{"UserID":"bob"}]}"#,
+        answer: r#"{"ResultItem":[{"UserID":"ann","ResultCode":0,"ResultInfo":""},{"UserID":"bob","ResultCode":70107,"ResultInfo":"the account was not imported"}]}"#,
+    },
+};
+
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
-    let accounts = items(body, "DeleteItem", user_id).map_err(of_this_service)?;
+    let accounts = read(body)?;
     let results = service.delete_accounts(call.app, accounts.clone(), call.deadline).await;
     whole(&results)?;
     Ok(render(&accounts, &results))
+}
+
+fn read(body: &Object<'_>) -> Result<Vec<AccountId>, Failure> {
+    items(body, "DeleteItem", user_id).map_err(of_this_service)
 }
 
 fn render(accounts: &[AccountId], results: &[Result<bool, SubmitError>]) -> Vec<u8> {
@@ -33,7 +55,12 @@ fn render(accounts: &[AccountId], results: &[Result<bool, SubmitError>]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::admin::testing::{account, text};
+    use crate::api::admin::testing::{account, described, text};
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |_, body| read(body));
+    }
 
     #[test]
     fn answers() {

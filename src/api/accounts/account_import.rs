@@ -1,28 +1,50 @@
 //! `account_import`. Source: docs/spec/accounts.md 2.
 
-use super::{import, of_this_service, whole};
-use crate::actors::Service;
+use super::{IMPORT, REFUSALS, import, of_this_service, whole};
+use crate::actors::{ImportAccount, Service};
 use crate::api::Call;
+use crate::api::about::{About, Example, NOTHING, Topic};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 
+pub const ABOUT: About = About {
+    topic: Topic::Accounts,
+    summary: "Makes an account known.",
+    notes: &["Importing it again changes the texts that are there and leaves the others."],
+    request: IMPORT,
+    answer: NOTHING,
+    refusals: REFUSALS,
+    example: Example {
+        request: r#"{"UserID":"ann","Nick":"Ann","FaceUrl":"https://example.com/ann.png"}"#,
+        answer: "{}",
+    },
+};
+
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
-    let account = import(body).map_err(of_this_service)?;
+    let account = read(body)?;
     whole(&service.import_accounts(call.app, vec![account], call.deadline).await)?;
     Ok(Json::ok().finish())
+}
+
+fn read(body: &Object<'_>) -> Result<ImportAccount, Failure> {
+    import(body).map_err(of_this_service)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::ImportAccount;
-    use crate::api::admin::testing::{Bench, account, code};
+    use crate::api::admin::testing::{Bench, account, code, described};
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |_, body| read(body));
+    }
 
     #[test]
     fn requests() {
         let bench = Bench::new();
-        let read = |body: &str| import(&bench.object(body)).map_err(of_this_service);
+        let read = |body: &str| read(&bench.object(body));
         let whole = r#"{"UserID":"ann","Nick":"Ann","FaceUrl":""}"#;
         let expected =
             ImportAccount { account: account("ann"), nick: Some("Ann".to_owned()), face_url: Some(String::new()) };

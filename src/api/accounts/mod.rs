@@ -8,6 +8,7 @@ pub mod account_delete;
 pub mod account_import;
 pub mod multiaccount_import;
 
+use super::about::{Is, Shape, U32, optional, required};
 use super::body::Object;
 use super::error::{self, Failure};
 use super::json::Json;
@@ -18,6 +19,32 @@ use crate::id::AccountId;
 const ACCOUNTS_MAX: usize = 100;
 /// Bytes of a nick and of the address of a face. Source: docs/spec/accounts.md 1.
 const TEXT_BYTES_MAX: usize = 500;
+
+/// An account that is imported.
+const IMPORT: Shape = Shape::named(
+    "ImportedAccount",
+    "An account to make known.",
+    &[
+        required("UserID", Is::Account, "its name").also(&["Identifier"]),
+        optional("Nick", Is::Text, "a name to show, at most 500 bytes"),
+        optional("FaceUrl", Is::Text, "the address of a picture, at most 500 bytes"),
+    ],
+);
+/// Accounts, each in an object of its own.
+const USERS: Is =
+    Is::List(&Is::Object(&Shape::of(&[required("UserID", Is::Account, "the account").also(&["Identifier"])])));
+/// What became of one account.
+const RESULT: Shape = Shape::named(
+    "AccountResult",
+    "What became of one account.",
+    &[
+        required("UserID", Is::Account, "the account"),
+        required("ResultCode", U32, "0, or why nothing was done for it"),
+        required("ResultInfo", Is::Text, "the reason for people"),
+    ],
+);
+const REFUSALS: &[(u32, &str)] =
+    &[(error::BAD_ACCOUNT_PARAMETER, "what is 10004 elsewhere: a field is missing, malformed or too long")];
 
 /// Says of a request what this service says: 10004 is 70402 here.
 fn of_this_service(failure: Failure) -> Failure {

@@ -1,15 +1,32 @@
 //! `multiaccount_import`. Source: docs/spec/accounts.md 3.
 
-use super::{check_count, import, items, of_this_service, whole};
+use super::{IMPORT, REFUSALS, check_count, import, items, of_this_service, whole};
 use crate::actors::{ImportAccount, Service};
 use crate::api::Call;
+use crate::api::about::{ACCOUNTS, About, Example, Is, Shape, Topic, optional, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::id::AccountId;
 
+pub const ABOUT: About = About {
+    topic: Topic::Accounts,
+    summary: "Makes several accounts known, each for itself.",
+    notes: &[],
+    request: Shape::of(&[
+        required("AccountList", Is::List(&Is::Object(&IMPORT)), "the accounts, at most 100").unless("Accounts"),
+        optional("Accounts", ACCOUNTS, "older form: only their names, at most 100. `AccountList` wins"),
+    ]),
+    answer: Shape::of(&[required("FailAccounts", ACCOUNTS, "those that were not imported")]),
+    refusals: REFUSALS,
+    example: Example {
+        request: r#"{"AccountList":[{"UserID":"ann","Nick":"Ann"},{"UserID":"bob"}]}"#,
+        answer: r#"{"FailAccounts":[]}"#,
+    },
+};
+
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
-    let accounts = read(body).map_err(of_this_service)?;
+    let accounts = read(body)?;
     let names: Vec<AccountId> = accounts.iter().map(|import| import.account.clone()).collect();
     let results = service.import_accounts(call.app, accounts, call.deadline).await;
     whole(&results)?;
@@ -20,6 +37,10 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 
 /// Takes either list; a client that sends both means the newer.
 fn read(body: &Object<'_>) -> Result<Vec<ImportAccount>, Failure> {
+    read_either(body).map_err(of_this_service)
+}
+
+fn read_either(body: &Object<'_>) -> Result<Vec<ImportAccount>, Failure> {
     if body.objects("AccountList")?.is_some() {
         return items(body, "AccountList", import);
     }
@@ -37,12 +58,17 @@ fn render(failed: &[&AccountId]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::admin::testing::{Bench, account, code, text};
+    use crate::api::admin::testing::{Bench, account, code, described, text};
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |_, body| read(body));
+    }
 
     #[test]
     fn requests() {
         let bench = Bench::new();
-        let read = |body: &str| read(&bench.object(body)).map_err(of_this_service);
+        let read = |body: &str| read(&bench.object(body));
         let bare = |name: &str| ImportAccount { account: account(name), nick: None, face_url: None };
         assert_eq!(read(r#"{"Accounts":["ann","bob"]}"#), Ok(vec![bare("ann"), bare("bob")]));
         let named = ImportAccount { nick: Some("Ann".to_owned()), ..bare("ann") };

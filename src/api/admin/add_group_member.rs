@@ -2,11 +2,41 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{
+    ADDED, About, Example, FLAG, GROUP_ID, Is, Limit, MEMBER_ACCOUNT, Shape, Topic, optional, required,
+};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{Add, Answer, Command, shape};
 use crate::id::{AccountId, GroupId};
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Adds accounts to a group.",
+    notes: &[
+        "The answer is OK also if nobody was added: look at each `Result`, where 1 is success.",
+        "A group that has not room for all is filled in the order of the list.",
+    ],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("MemberList", Is::List(&Is::Object(&Shape::of(&[MEMBER_ACCOUNT]))), "whom to add")
+            .limit(Limit::Items("limits.add_group_member")),
+        optional("Silence", FLAG, "1: nobody is told").default("0"),
+    ]),
+    answer: ADDED,
+    refusals: &[
+        (10005, "more accounts than one request may name"),
+        (10007, "a live room"),
+        (10014, "the group is full, and nobody was added"),
+        (10019, "no account of the list was imported, with `accounts.mode = \"imported\"`"),
+        (10037, "the only account of the list is in {limits.groups_per_user groups} already"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","Silence":1,"MemberList":[{"Member_Account":"piet"},{"Member_Account":"otto"}]}"#,
+        answer: r#"{"MemberList":[{"Member_Account":"piet","Result":1},{"Member_Account":"otto","Result":2}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, add) = read(call, body)?;
@@ -47,8 +77,13 @@ pub(super) fn render(accounts: &[AccountId], answer: &Answer) -> Result<Vec<u8>,
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code, text};
+    use super::super::testing::{Bench, account, code, described, text};
     use super::*;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

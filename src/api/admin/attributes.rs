@@ -2,26 +2,42 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{Field, Is, Shape, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{AttributeChange, ChangeAttributes, Command, shape};
 use crate::id::GroupId;
 
-/// Checks and carries out one write.
+pub const ATTRIBUTE_KEY: Field = required("key", Is::Text, "the key, not empty");
+/// Lower case, unlike every other pair of the wire.
+pub const ATTRIBUTE: Shape =
+    Shape::named("Attribute", "An attribute of a group.", &[ATTRIBUTE_KEY, required("value", Is::Text, "the value")]);
+
+pub const TOO_OFTEN: (u32, &str) =
+    (10049, "more than {limits.attr_write_per_sec writes} of the caller to the group in a second");
+/// Why a write of values is refused.
+pub const WRITE_REFUSALS: &[(u32, &str)] = &[
+    (10045, "a key longer than {limits.attr_key_bytes bytes}"),
+    (10046, "a value longer than {limits.attr_value_bytes bytes}"),
+    (10047, "the group would have more than {limits.attr_keys attributes}"),
+    (10048, "keys and values would be larger than {limits.attr_total_bytes bytes} in all"),
+    TOO_OFTEN,
+];
+
+/// Carries out one write.
 pub(super) async fn write(
     service: &Service,
     call: &Call<'_>,
-    body: &Object<'_>,
-    change: AttributeChange,
+    (group, change): (GroupId, ChangeAttributes),
 ) -> Result<Vec<u8>, Failure> {
-    let (group, change) = checked(call, body, change)?;
     call.attribute_write(&group)?;
     call.submit(service, &group, Command::ChangeAttributes(change)).await?;
     Ok(Json::ok().finish())
 }
 
-fn checked(
+/// Reads which group a write is for, and checks it.
+pub(super) fn checked(
     call: &Call<'_>,
     body: &Object<'_>,
     change: AttributeChange,
@@ -34,7 +50,6 @@ fn checked(
 /// Reads `GroupAttr` as keys with values.
 pub(super) fn read_pairs(body: &Object<'_>) -> Result<Vec<(String, String)>, Failure> {
     let items = body.required_objects("GroupAttr")?;
-    // Lower case, unlike every other pair of the wire.
     let pair =
         |item: &Object<'_>| Ok((item.required_text("key")?.into_owned(), item.required_text("value")?.into_owned()));
     items.iter().map(pair).collect()

@@ -2,11 +2,34 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{ACCOUNTS, About, Example, GROUP_ID, Is, Limit, NOTHING, Shape, Topic, optional, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{Ban, Command, shape};
 use crate::id::GroupId;
+
+pub const ABOUT: About = About {
+    topic: Topic::Silence,
+    summary: "Bans accounts from a live room for a time.",
+    notes: &["A second ban replaces the first."],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("Members_Account", ACCOUNTS, "whom to ban").limit(Limit::Items("limits.ban_members")),
+        required("Duration", Is::Integer(1, u32::MAX as u64), "seconds from now on"),
+        optional("Description", Is::Text, "why").limit(Limit::Bytes("limits.ban_description_bytes")),
+    ]),
+    answer: NOTHING,
+    refusals: &[
+        (10004, "the owner of the room"),
+        (10005, "more accounts than one request may name"),
+        (10007, "not a live room"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"@TGS#aK2PLVQ5M","Members_Account":["spammer9"],"Duration":86400,"Description":"adverts"}"#,
+        answer: "{}",
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, ban) = read(call, body)?;
@@ -28,8 +51,13 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Ban), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

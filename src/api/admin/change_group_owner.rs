@@ -3,11 +3,31 @@
 use super::modify_group_base_info::operator;
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, FROM_ACCOUNT, GROUP_ID, Is, NOTHING, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{Command, Transfer};
 use crate::id::GroupId;
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Makes a member the owner of a group.",
+    notes: &["Who owned it before becomes an ordinary member. A group without an owner gets one this way, too."],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("NewOwner_Account", Is::Account, "the new owner, who is a member already"),
+        FROM_ACCOUNT,
+    ]),
+    answer: NOTHING,
+    refusals: &[
+        (10004, "the new owner is not a member, or owns the group already"),
+        (10007, "a live room"),
+        (10012, "`From_Account` cannot be the name of an account"),
+        (10019, "an account was not imported, with `accounts.mode = \"imported\"`"),
+    ],
+    example: Example { request: r#"{"GroupId":"trail-club","NewOwner_Account":"otto"}"#, answer: "{}" },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, transfer) = read(call, body)?;
@@ -22,9 +42,14 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Transfer), Failu
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
     use crate::group::Operator;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

@@ -1,6 +1,10 @@
 //! `create_group`. Source: docs/spec/rest-api.md 4.2.
 
 use crate::actors::{Service, SubmitError};
+use crate::api::about::{
+    About, Example, FLAG, Is, KINDS, Limit, MEMBER_ACCOUNT, MEMBER_CUSTOM, NEW_GROUP, ROLES_GIVEN, Shape, Topic,
+    optional, required,
+};
 use crate::api::body::Object;
 use crate::api::error::{self, Failure};
 use crate::api::fields::read_custom;
@@ -13,6 +17,55 @@ use crate::id::GroupId;
 ///
 /// Source: docs/spec/identifiers.md 5.
 const MINTS_MAX: u32 = 3;
+
+pub const ABOUT: About = About {
+    topic: Topic::Groups,
+    summary: "Creates a group, with an owner and first members if they are named.",
+    notes: &[
+        "The owner counts as a member. In a live room it is only recorded, and has to enter like anybody.",
+        "A Work group is hidden from joined lists until its first message.",
+    ],
+    request: Shape::of(&[optional(
+        "MemberList",
+        Is::List(&Is::Object(&Shape::of(&[
+            MEMBER_ACCOUNT,
+            optional("Role", ROLES_GIVEN, "the role; Work groups have no admins").default("`Member`"),
+            MEMBER_CUSTOM,
+        ]))),
+        "the first members, not in a live room",
+    )
+    .limit(Limit::Items("limits.create_group_member"))])
+    .with(&[&NEW_GROUP]),
+    answer: Shape::of(&[
+        required("GroupId", Is::Text, "the id of the new group"),
+        optional("Type", KINDS, "communities: the type"),
+        optional("HugeGroupFlag", FLAG, "communities: always 0"),
+    ]),
+    refusals: &[
+        (
+            10004,
+            "an admin of a Work group; more than {limits.admins_per_group admins}; a `MaxMemberCount` above what the type may have",
+        ),
+        (10005, "more first members than one request may name"),
+        (10006, "the app has gained {limits.daily_net_groups groups} today"),
+        (10007, "the type has no such thing: first members of a live room, topics outside of communities"),
+        (10019, "an account was not imported, with `accounts.mode = \"imported\"`"),
+        (10021, "the id is taken"),
+        (10025, "the id is taken by a group of the same owner; many clients go on as if it had been created"),
+        (10036, "the app has as many live rooms as it may (`limits.avchatrooms_per_app`)"),
+        (10037, "somebody named is in {limits.groups_per_user groups} already"),
+        (10038, "more first members than the group may have"),
+        (
+            10058,
+            "the app has as many groups or communities as it may (`limits.groups_per_app`, `limits.communities_per_app`)",
+        ),
+        (11000, "communities are switched off (`features.community`)"),
+    ],
+    example: Example {
+        request: r#"{"Type":"Public","Name":"Trail club","GroupId":"trail-club","Owner_Account":"mira","Introduction":"Sunday walks","MaxMemberCount":400,"ApplyJoinOption":"FreeAccess","InviteJoinOption":"NeedPermission","AppDefinedData":[{"Key":"city","Value":"Graz"}],"MemberList":[{"Member_Account":"otto","Role":"Admin"},{"Member_Account":"lena","AppMemberDefinedData":[{"Key":"badge","Value":"7"}]}]}"#,
+        answer: r#"{"GroupId":"trail-club"}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (chosen, create) = read(call, body)?;
@@ -121,10 +174,15 @@ fn render(id: &GroupId, kind: Kind, call: &Call<'_>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code, text};
+    use super::super::testing::{Bench, account, code, described, text};
     use super::*;
     use crate::config::{Config, DeclaredField};
     use crate::group::{ApplyJoin, InviteJoin};
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn a_whole_request() {

@@ -2,11 +2,38 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{
+    ACCOUNTS, About, Example, FLAG, GROUP_ID, Is, Limit, NOTHING, Shape, Topic, optional, required,
+};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{Command, Remove, shape};
 use crate::id::GroupId;
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Removes members from a group.",
+    notes: &[
+        "Removing who is not a member is success. The owner can be removed from Work groups only.",
+        "Mutes outlive the removal.",
+    ],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("MemberToDel_Account", ACCOUNTS, "whom to remove").limit(Limit::Items("limits.delete_group_member")),
+        optional("Silence", FLAG, "1: only those who are removed are told").default("0"),
+        optional("Reason", Is::Text, "told with the removal").limit(Limit::Bytes("limits.kick_reason_bytes")),
+    ]),
+    answer: NOTHING,
+    refusals: &[
+        (10004, "a live room; or the owner is among them and the group is no Work group"),
+        (10005, "more accounts than one request may name"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","Reason":"moved away","MemberToDel_Account":["piet"]}"#,
+        answer: "{}",
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, remove) = read(call, body)?;
@@ -27,8 +54,13 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Remove), Failure
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

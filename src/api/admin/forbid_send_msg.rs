@@ -3,6 +3,7 @@
 use super::topic;
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{ACCOUNTS, About, Example, GROUP_ID, Limit, NOTHING, Shape, TOPIC_ID, Topic, U32, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::fields::read_mute;
@@ -17,6 +18,34 @@ struct Asked {
     of_topic: bool,
     mute: Mute,
 }
+
+pub const ABOUT: About = About {
+    topic: Topic::Silence,
+    summary: "Mutes accounts in a group for a time, or lets them speak again.",
+    notes: &[
+        "A second mute replaces the first. A mute outlives leaving and coming back.",
+        "One account that may not be muted refuses the whole request.",
+    ],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("Members_Account", ACCOUNTS, "whom to mute").limit(Limit::Items("limits.mute_members")),
+        required("MuteTime", U32, "seconds of silence from now on; 0 ends it, 4294967295 is for ever")
+            .also(&["ShutUpTime"]),
+        TOPIC_ID,
+    ]),
+    answer: NOTHING,
+    refusals: &[
+        (10004, "the owner; or, unless `MuteTime` is 0 or it is a live room, an account that is not a member"),
+        (10005, "more accounts than one request may name"),
+        (10007, "a Work group; a `TopicId` and a group without topics"),
+        (110003, "the topic does not exist"),
+        (110013, "the `TopicId` is not that of a topic of the group"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","Members_Account":["piet","lena"],"MuteTime":3600}"#,
+        answer: "{}",
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let asked = read(call, body)?;
@@ -42,13 +71,18 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
     use crate::group::FOR_EVER_SECS;
 
     fn asked(fields: &str) -> Result<Asked, Failure> {
         let body = format!(r#"{{"GroupId":"@TGS#_c","Members_Account":["b","a","b"]{fields}}}"#);
         Bench::new().read(&body, read)
+    }
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
     }
 
     #[test]

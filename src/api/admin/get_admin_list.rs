@@ -2,14 +2,40 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, GROUP_ID, Is, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
-use crate::id::AccountId;
+use crate::id::{AccountId, GroupId};
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Lists the admins of a live room.",
+    notes: &[],
+    request: Shape::of(&[GROUP_ID]),
+    answer: Shape::of(&[required(
+        "Admin_List",
+        Is::List(&Is::Object(&Shape::of(&[
+            required("Admin_Account", Is::Account, "the admin"),
+            required("NickName", Is::Text, "always \"\""),
+            required("Avatar", Is::Text, "always \"\""),
+        ]))),
+        "the admins",
+    )]),
+    refusals: &[(10007, "not a live room")],
+    example: Example {
+        request: r#"{"GroupId":"@TGS#aK2PLVQ5M"}"#,
+        answer: r#"{"Admin_List":[{"Admin_Account":"host1","NickName":"","Avatar":""}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
-    let group = body.group_id("GroupId")?;
+    let group = read(body)?;
     Ok(render(&service.live_admins(call.app, &group, call.deadline).await?.admins))
+}
+
+fn read(body: &Object<'_>) -> Result<GroupId, Failure> {
+    body.group_id("GroupId")
 }
 
 fn render(admins: &[AccountId]) -> Vec<u8> {
@@ -29,8 +55,13 @@ fn render(admins: &[AccountId]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{account, text};
+    use super::super::testing::{account, described, text};
     use super::*;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |_, body| read(body));
+    }
 
     #[test]
     fn answers() {

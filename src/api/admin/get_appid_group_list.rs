@@ -3,9 +3,38 @@
 use super::get_joined_group_list::kind;
 use crate::actors::{AllGroupsPage, AllGroupsQuery, Service};
 use crate::api::Call;
+use crate::api::about::{About, Example, Is, KINDS_LISTED, Limit, Shape, Topic, U64, optional, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
+
+pub const ABOUT: About = About {
+    topic: Topic::Groups,
+    summary: "Lists the ids of all groups of the app, page by page.",
+    notes: &["It is answered by GET, too, also without a body.", "Pages are stable while groups come and go."],
+    request: Shape::of(&[
+        optional("Limit", U64, "ids per page").limit(Limit::Page("limits.app_group_page")),
+        optional("Next", U64, "`Next` of the page before").default("0, the first page"),
+        optional("GroupType", KINDS_LISTED, "only groups of this type").default("all").also(&["Type"]),
+    ]),
+    answer: Shape::of(&[
+        required("TotalCount", U64, "how many groups there are of that type, on whichever page"),
+        required(
+            "GroupIdList",
+            Is::List(&Is::Object(&Shape::of(&[required("GroupId", Is::Text, "the id of a group")]))),
+            "the page",
+        ),
+        required("Next", U64, "where the next page begins, a number of 64 bits; 0: this was the last"),
+    ]),
+    refusals: &[
+        (10006, "more lists per second than `rate.list_all_groups`"),
+        (10018, "the answer is larger than {http.max_response_bytes bytes}"),
+    ],
+    example: Example {
+        request: r#"{"Limit":2,"Next":0,"GroupType":"Public"}"#,
+        answer: r#"{"TotalCount":31,"GroupIdList":[{"GroupId":"trail-club"},{"GroupId":"@TGS#2KQ7ZLPAX"}],"Next":81604378643}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let page = match read(call, body)? {
@@ -49,11 +78,16 @@ fn render(call: &Call<'_>, page: &AllGroupsPage) -> Result<Vec<u8>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, code, text};
+    use super::super::testing::{Bench, code, described, text};
     use super::*;
     use crate::config::Config;
     use crate::group::Kind;
     use crate::id::GroupId;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

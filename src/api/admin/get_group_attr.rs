@@ -1,15 +1,35 @@
 //! `get_group_attr`. Source: docs/spec/rest-api.md 4.19 to 4.23.
 
+use super::attributes::ATTRIBUTE;
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, GROUP_ID, Is, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
+use crate::id::GroupId;
+
+pub const ABOUT: About = About {
+    topic: Topic::Attributes,
+    summary: "Answers the attributes of a group, in the order of their keys.",
+    notes: &[],
+    request: Shape::of(&[GROUP_ID]),
+    answer: Shape::of(&[required("GroupAttrAry", Is::List(&Is::Object(&ATTRIBUTE)), "the attributes")]),
+    refusals: &[(10018, "the answer is larger than {http.max_response_bytes bytes}")],
+    example: Example {
+        request: r#"{"GroupId":"trail-club"}"#,
+        answer: r#"{"GroupAttrAry":[{"key":"leader","value":"otto"},{"key":"route","value":"north"}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
-    let group = body.group_id("GroupId")?;
+    let group = read(body)?;
     let attributes = service.attributes(call.app, &group, call.deadline).await?;
     render(call, &attributes.values)
+}
+
+fn read(body: &Object<'_>) -> Result<GroupId, Failure> {
+    body.group_id("GroupId")
 }
 
 fn render(call: &Call<'_>, attributes: &[(String, String)]) -> Result<Vec<u8>, Failure> {
@@ -27,9 +47,14 @@ fn render(call: &Call<'_>, attributes: &[(String, String)]) -> Result<Vec<u8>, F
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, code, text};
+    use super::super::testing::{Bench, code, described, text};
     use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |_, body| read(body));
+    }
 
     #[test]
     fn answers() {

@@ -2,10 +2,40 @@
 
 use crate::actors::{BanPage, BanQuery, Service};
 use crate::api::Call;
+use crate::api::about::{
+    About, Example, GROUP_ID, Is, Limit, MEMBER_ACCOUNT, SECONDS, Shape, Topic, U64, optional, required,
+};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::id::GroupId;
+
+pub const ABOUT: About = About {
+    topic: Topic::Silence,
+    summary: "Lists the accounts that are banned from a live room, page by page.",
+    notes: &[],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("Offset", U64, "0, or `NextOffset` of the page before"),
+        optional("Limit", U64, "accounts per page").limit(Limit::Page("limits.ban_page")),
+    ]),
+    answer: Shape::of(&[
+        required(
+            "BannedAccountList",
+            Is::List(&Is::Object(&Shape::of(&[
+                MEMBER_ACCOUNT,
+                required("BannedUntil", SECONDS, "until when it is banned, Unix seconds"),
+            ]))),
+            "whose ban is still in force",
+        ),
+        required("NextOffset", U64, "where the next page begins; 0: this was the last"),
+    ]),
+    refusals: &[(10007, "not a live room"), (10018, "the answer is larger than {http.max_response_bytes bytes}")],
+    example: Example {
+        request: r#"{"GroupId":"@TGS#aK2PLVQ5M","Offset":0}"#,
+        answer: r#"{"BannedAccountList":[{"Member_Account":"spammer9","BannedUntil":1788090000}],"NextOffset":0}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, query) = read(call, body)?;
@@ -41,9 +71,14 @@ fn render(call: &Call<'_>, query: &BanQuery, page: &BanPage) -> Result<Vec<u8>, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, NOW_SECS, account, code, text};
+    use super::super::testing::{Bench, NOW_SECS, account, code, described, text};
     use super::*;
     use crate::group::Kind;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

@@ -2,11 +2,46 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, Field, GROUP_ID, Is, Shape, TEXTS, Topic, optional, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{ChangeCounters, CounterChange, shape};
 use crate::id::GroupId;
+
+pub const COUNTER_KEYS: Field = optional(
+    "GroupCounterKeys",
+    TEXTS,
+    "the keys, each at most {limits.counter_key_bytes bytes} and at most {limits.counter_keys} of them",
+);
+pub const COUNTERS: Shape = Shape::of(&[required(
+    "GroupCounter",
+    Is::List(&Is::Object(&Shape::named(
+        "Counter",
+        "A counter of a group.",
+        &[required("Key", Is::Text, "its key"), required("Value", Is::Signed, "its value")],
+    ))),
+    "the counters, in the order of the request",
+)]);
+pub const TOO_MANY_COUNTERS: (u32, &str) =
+    (10063, "more than {limits.counter_keys counters}, in the request or afterwards in the group");
+
+pub const ABOUT: About = About {
+    topic: Topic::Counters,
+    summary: "Answers counters of a group.",
+    notes: &["A key that does not exist is left out."],
+    request: Shape::of(&[GROUP_ID, COUNTER_KEYS.default("all")]),
+    answer: COUNTERS,
+    refusals: &[
+        (10007, "a community"),
+        (10018, "the answer is larger than {http.max_response_bytes bytes}"),
+        TOO_MANY_COUNTERS,
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","GroupCounterKeys":["likes"]}"#,
+        answer: r#"{"GroupCounter":[{"Key":"likes","Value":18}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, keys) = read(call, body)?;
@@ -56,8 +91,13 @@ pub(super) fn render(call: &Call<'_>, counters: &[(String, i64)]) -> Result<Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, code, text};
+    use super::super::testing::{Bench, code, described, text};
     use super::*;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

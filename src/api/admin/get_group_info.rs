@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 
 use crate::actors::{GroupView, ReadError, Service};
+use crate::api::about::{
+    About, CUSTOM_FIELDS, Example, GROUP_FIELDS, GROUP_FILTER, Is, Limit, MEMBER, Shape, TEXTS, Topic, U32, optional,
+    required,
+};
 use crate::api::body::Object;
 use crate::api::error::{self, Failure};
 use crate::api::fields::{self, CustomFilter, Fields, MemberShape};
@@ -26,6 +30,47 @@ struct Asked<'a> {
 
 /// What became of one id of the request.
 type Found = Result<GroupView, Failure>;
+
+pub const ABOUT: About = About {
+    topic: Topic::Groups,
+    summary: "Answers the profiles of groups, and their members if asked for.",
+    notes: &[
+        "Every element has its own `ErrorCode`: a group that does not exist (10010) or a malformed id (10015) fails \
+         alone, and the outer code stays 0.",
+        "Members of a live room are never listed, those of a community up to 6,000.",
+    ],
+    request: Shape::of(&[
+        required("GroupIdList", TEXTS, "the ids").limit(Limit::Items("limits.get_group_info_ids")),
+        optional("ResponseFilter", Is::Object(&GROUP_FILTER), "what is answered").default("everything"),
+    ]),
+    answer: Shape::of(&[required(
+        "GroupInfo",
+        Is::List(&Is::Object(
+            &Shape::named(
+                "GroupInfo",
+                "A group, or why there is none.",
+                &[
+                    required("GroupId", Is::Text, "the id as it was asked for"),
+                    required("ErrorCode", U32, "0, or why there is nothing of this group"),
+                    required("ErrorInfo", Is::Text, "the reason for people"),
+                    optional("Appid", U32, "the app; only without `ResponseFilter`"),
+                    optional("AppDefinedData", CUSTOM_FIELDS, "its custom fields; left out if there is none"),
+                    optional("MemberList", Is::List(&Is::Object(&MEMBER)), "its members"),
+                ],
+            )
+            .with(&[&GROUP_FIELDS]),
+        )),
+        "one element per id, in the order of the request",
+    )]),
+    refusals: &[
+        (10005, "more ids than one request may name"),
+        (10018, "the answer is larger than {http.max_response_bytes bytes}"),
+    ],
+    example: Example {
+        request: r#"{"GroupIdList":["trail-club","gone-club"],"ResponseFilter":{"GroupBaseInfoFilter":["Type","Name","MemberNum","NextMsgSeq","LastMsgTime","MuteAllMember"],"MemberInfoFilter":["Account","Role"]}}"#,
+        answer: r#"{"GroupInfo":[{"GroupId":"trail-club","ErrorCode":0,"ErrorInfo":"","Type":"Public","Name":"Trail club","MemberNum":2,"NextMsgSeq":58,"LastMsgTime":1788000321,"MuteAllMember":"Off","MemberList":[{"Member_Account":"mira","Role":"Owner"},{"Member_Account":"otto","Role":"Admin"}]},{"GroupId":"gone-club","ErrorCode":10010,"ErrorInfo":"this group does not exist"}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let asked = read(call, body)?;
@@ -141,7 +186,7 @@ fn lists_members(group: &GroupView) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, a_group, a_member, code, text};
+    use super::super::testing::{Bench, a_group, a_member, code, described, text};
     use super::*;
     use crate::config::Config;
 
@@ -156,6 +201,11 @@ mod tests {
         let mut group = a_group(kind);
         group.members = Some(vec![a_member("mira"), a_member("otto")]);
         group
+    }
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |call, body| read(call, body).map(drop));
     }
 
     #[test]

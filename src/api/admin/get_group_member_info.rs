@@ -2,6 +2,9 @@
 
 use crate::actors::{MemberPage, MemberQuery, PageStart, Service};
 use crate::api::Call;
+use crate::api::about::{
+    About, Example, GROUP_ID, Is, MEMBER, MEMBER_FILTERS, Shape, Topic, U32, U64, optional, required,
+};
 use crate::api::body::Object;
 use crate::api::error::{self, Failure};
 use crate::api::fields::{self, MemberShape};
@@ -20,6 +23,34 @@ struct Asked {
     query: MemberQuery,
     shape: MemberShape,
 }
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Lists the members of a group page by page, in the order in which they joined.",
+    notes: &["Communities are paged with `Next`, all others with `Offset`.", "Live rooms do not store their members."],
+    request: Shape::of(&[
+        GROUP_ID,
+        optional(
+            "Limit",
+            U64,
+            "members per page, at most {limits.member_page}, in a community {limits.member_page_community}; more \
+             counts as that, and 0 means none given",
+        ),
+        optional("Offset", U64, "how many to leave out").default("0"),
+        optional("Next", Is::Text, "communities: `Next` of the page before").default("\"\", the first page"),
+    ])
+    .with(&[&MEMBER_FILTERS]),
+    answer: Shape::of(&[
+        required("MemberNum", U32, "how many members the group has, whatever the filters and the page"),
+        required("MemberList", Is::List(&Is::Object(&MEMBER)), "the page"),
+        optional("Next", Is::Text, "communities: where the next page begins; \"\": this was the last"),
+    ]),
+    refusals: &[(10007, "a live room"), (10018, "the answer is larger than {http.max_response_bytes bytes}")],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","MemberInfoFilter":["Role","JoinTime","MuteUntil","NameCard"],"MemberRoleFilter":["Owner","Admin"],"Limit":100,"Offset":0}"#,
+        answer: r#"{"MemberNum":37,"MemberList":[{"Member_Account":"mira","Role":"Owner","JoinTime":1787000000,"MuteUntil":0,"NameCard":""},{"Member_Account":"otto","Role":"Admin","JoinTime":1787000000,"MuteUntil":1788009000,"NameCard":"Otto K."}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let Asked { group, query, shape } = read(call, body)?;
@@ -78,13 +109,18 @@ fn render(call: &Call<'_>, page: &MemberPage, shape: &MemberShape) -> Result<Vec
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, a_member, code, text};
+    use super::super::testing::{Bench, a_member, code, described, text};
     use super::*;
     use crate::config::Config;
     use crate::group::Role;
 
     fn query_of(body: &str) -> Result<MemberQuery, Failure> {
         Bench::new().read(body, |call, body| read(call, body).map(|asked| asked.query))
+    }
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
     }
 
     #[test]

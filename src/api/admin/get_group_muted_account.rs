@@ -3,6 +3,7 @@
 use super::topic;
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, GROUP_ID, Is, MEMBER_ACCOUNT, SECONDS, Shape, TOPIC_ID, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
@@ -16,6 +17,34 @@ pub(super) struct Names {
 
 const NAMES: Names = Names { list: "MutedAccountList", until: "MutedUntil" };
 
+pub const ABOUT: About = About {
+    topic: Topic::Silence,
+    summary: "Lists the accounts that are muted in a group.",
+    notes: &[],
+    request: Shape::of(&[GROUP_ID, TOPIC_ID]),
+    answer: Shape::of(&[
+        required("GroupId", Is::Text, "the group"),
+        required(
+            "MutedAccountList",
+            Is::List(&Is::Object(&Shape::of(&[
+                MEMBER_ACCOUNT,
+                required("MutedUntil", SECONDS, "until when it is muted, Unix seconds; 4294967295 for ever"),
+            ]))),
+            "whose mute is still in force, in the order of their names",
+        ),
+    ]),
+    refusals: &[
+        (10007, "a `TopicId` and a group without topics"),
+        (10018, "the answer is larger than {http.max_response_bytes bytes}"),
+        (110003, "the topic does not exist"),
+        (110013, "the `TopicId` is not that of a topic of the group"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club"}"#,
+        answer: r#"{"GroupId":"trail-club","MutedAccountList":[{"Member_Account":"piet","MutedUntil":1788012345}]}"#,
+    },
+};
+
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     answer(service, call, body, &NAMES).await
 }
@@ -26,12 +55,19 @@ pub(super) async fn answer(
     body: &Object<'_>,
     names: &Names,
 ) -> Result<Vec<u8>, Failure> {
-    let group = body.group_id("GroupId")?;
-    if topic::is_named(body, &group)? {
+    let (group, of_topic) = read(body)?;
+    if of_topic {
         return Err(topic::missing(service, call, &group).await);
     }
     let list = service.muted(call.app, &group, call.now_secs, call.deadline).await?;
     render(call, &group, &list.muted, names)
+}
+
+/// The group, and whether it is about a topic of it.
+pub(super) fn read(body: &Object<'_>) -> Result<(GroupId, bool), Failure> {
+    let group = body.group_id("GroupId")?;
+    let of_topic = topic::is_named(body, &group)?;
+    Ok((group, of_topic))
 }
 
 pub(super) fn render(
@@ -61,9 +97,14 @@ pub(super) fn render(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code, text};
+    use super::super::testing::{Bench, account, code, described, text};
     use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, |_, body| read(body));
+    }
 
     #[test]
     fn answers() {

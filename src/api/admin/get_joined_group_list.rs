@@ -1,6 +1,10 @@
 //! `get_joined_group_list`. Source: docs/spec/rest-api.md 4.11.
 
 use crate::actors::{JoinedList, JoinedQuery, Service};
+use crate::api::about::{
+    About, Example, FLAG, GROUP_FIELDS, Is, JOINED_FILTER, KINDS_LISTED, Limit, MEMBER_FIELDS, Shape, Topic, U64,
+    optional, required,
+};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::fields::{self, BaseField, Fields, MemberShape};
@@ -22,6 +26,64 @@ struct Asked {
     /// Sums over topics are shown.
     topics: bool,
 }
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Lists the groups an account is in, in the order in which it joined.",
+    notes: &[
+        "Without `ResponseFilter` only the ids are answered.",
+        "An account that is in no group, or that nobody knows, gets an empty list.",
+    ],
+    request: Shape::of(&[
+        required("Member_Account", Is::Account, "the account"),
+        optional("WithHugeGroups", FLAG, "1: also live rooms").default("0, unless `GroupType` is `AVChatRoom`"),
+        optional("WithNoActiveGroups", FLAG, "1: also Work groups without a message so far").default("0"),
+        optional("Limit", U64, "groups per page").limit(Limit::Page("limits.joined_page")),
+        optional("Offset", U64, "how many to leave out").default("0"),
+        optional("GroupType", KINDS_LISTED, "only groups of this type").default("all").also(&["Type"]),
+        optional("SupportTopic", FLAG, "only communities with topics (1) or without (0)").default("all groups"),
+        optional("ResponseFilter", Is::Object(&JOINED_FILTER), "what is answered").default("only the `GroupId`"),
+    ]),
+    answer: Shape::of(&[
+        required("TotalCount", U64, "how many groups match, on whichever page"),
+        required(
+            "GroupIdList",
+            Is::List(&Is::Object(
+                &Shape::named(
+                    "JoinedGroup",
+                    "A group that an account is in.",
+                    &[
+                        required("GroupId", Is::Text, "the id"),
+                        optional("GrossTopicNextMsgSeq", U64, "sum over topics; only with `SupportTopic` 1"),
+                        optional(
+                            "SelfInfo",
+                            Is::Object(
+                                &Shape::named(
+                                    "SelfInfo",
+                                    "The account's own membership.",
+                                    &[optional(
+                                        "GrossTopicReadSeq",
+                                        U64,
+                                        "sum over topics; only with `SupportTopic` 1",
+                                    )],
+                                )
+                                .with(&[&MEMBER_FIELDS]),
+                            ),
+                            "the account's own membership",
+                        ),
+                    ],
+                )
+                .with(&[&GROUP_FIELDS]),
+            )),
+            "the page",
+        ),
+    ]),
+    refusals: &[(10018, "the answer is larger than {http.max_response_bytes bytes}")],
+    example: Example {
+        request: r#"{"Member_Account":"otto","Limit":20,"Offset":0,"ResponseFilter":{"GroupBaseInfoFilter":["Type","Name","NextMsgSeq"],"SelfInfoFilter":["Role","JoinTime","MsgFlag","MsgSeq"]}}"#,
+        answer: r#"{"TotalCount":1,"GroupIdList":[{"GroupId":"trail-club","Type":"Public","Name":"Trail club","NextMsgSeq":58,"SelfInfo":{"Role":"Admin","JoinTime":1787000000,"MsgFlag":"AcceptAndNotify","MsgSeq":41}}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let asked = read(call, body)?;
@@ -114,7 +176,7 @@ fn render(call: &Call<'_>, asked: &Asked, list: &JoinedList) -> Result<Vec<u8>, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, a_group, a_member, code, text};
+    use super::super::testing::{Bench, a_group, a_member, code, described, text};
     use super::*;
     use crate::actors::JoinedGroup;
     use crate::config::Config;
@@ -126,6 +188,11 @@ mod tests {
 
     fn plain() -> JoinedQuery {
         JoinedQuery { limit: 5000, ..JoinedQuery::default() }
+    }
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
     }
 
     #[test]

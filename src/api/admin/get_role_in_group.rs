@@ -1,12 +1,40 @@
 //! `get_role_in_group`. Source: docs/spec/rest-api.md 4.12.
 
 use crate::actors::{NamedMembers, Service};
+use crate::api::about::{ACCOUNTS, About, Example, GROUP_ID, Is, Limit, MEMBER_ACCOUNT, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::fields::read_accounts;
 use crate::api::json::Json;
 use crate::api::{Call, wire};
 use crate::id::{AccountId, GroupId};
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Answers the role of each named account in a group.",
+    notes: &[],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("User_Account", ACCOUNTS, "the accounts").limit(Limit::Items("limits.role_query")),
+    ]),
+    answer: Shape::of(&[required(
+        "UserIdList",
+        Is::List(&Is::Object(&Shape::of(&[
+            MEMBER_ACCOUNT,
+            required("Role", Is::Word(&["Owner", "Admin", "Member", "NotMember"]), "the role"),
+        ]))),
+        "one element per account, in the order of the request",
+    )]),
+    refusals: &[
+        (10005, "more accounts than one request may name"),
+        (10007, "a live room"),
+        (10018, "the answer is larger than {http.max_response_bytes bytes}"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","User_Account":["mira","zoe"]}"#,
+        answer: r#"{"UserIdList":[{"Member_Account":"mira","Role":"Owner"},{"Member_Account":"zoe","Role":"NotMember"}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, accounts) = read(call, body)?;
@@ -34,9 +62,14 @@ fn render(call: &Call<'_>, accounts: &[AccountId], found: &NamedMembers) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, a_member, account, code, text};
+    use super::super::testing::{Bench, a_member, account, code, described, text};
     use super::*;
     use crate::group::Kind;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

@@ -2,6 +2,9 @@
 
 use crate::actors::{NamedMembers, Service};
 use crate::api::Call;
+use crate::api::about::{
+    ACCOUNTS, About, Example, GROUP_ID, Is, Limit, MEMBER, MEMBER_FILTERS, Shape, Topic, required,
+};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::fields::{self, MemberShape};
@@ -17,6 +20,30 @@ struct Asked {
     roles: Vec<Role>,
     shape: MemberShape,
 }
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Answers the profiles of named members, in the order of the request.",
+    notes: &["Who is not a member is left out."],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("Member_List_Account", ACCOUNTS, "the members").limit(Limit::Items("limits.specified_members")),
+    ])
+    .with(&[&MEMBER_FILTERS]),
+    answer: Shape::of(&[
+        required("GroupId", Is::Text, "the group"),
+        required("MemberList", Is::List(&Is::Object(&MEMBER)), "those who are members"),
+    ]),
+    refusals: &[
+        (10005, "more accounts than one request may name"),
+        (10007, "a live room"),
+        (10018, "the answer is larger than {http.max_response_bytes bytes}"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","Member_List_Account":["otto","nobody"],"MemberInfoFilter":["Role","MsgSeq"]}"#,
+        answer: r#"{"GroupId":"trail-club","MemberList":[{"Member_Account":"otto","Role":"Admin","MsgSeq":41}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let asked = read(call, body)?;
@@ -45,10 +72,15 @@ fn render(call: &Call<'_>, asked: &Asked, found: &NamedMembers) -> Result<Vec<u8
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, a_member, account, code, text};
+    use super::super::testing::{Bench, a_member, account, code, described, text};
     use super::*;
     use crate::config::{Config, DeclaredField};
     use crate::group::Kind;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

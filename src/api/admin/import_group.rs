@@ -3,12 +3,43 @@
 use super::create_group::{begin, read_group, read_new_id};
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, Is, NEW_GROUP, SECONDS, Shape, Topic, optional, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{Command, Import, shape};
 use crate::id::GroupId;
 use crate::time::Stamp;
+
+pub const ABOUT: About = About {
+    topic: Topic::Groups,
+    summary: "Creates a group as it was elsewhere, with its moment of creation. Nobody is told.",
+    notes: &["Members follow by `import_group_member`. The daily quota of new groups does not count it."],
+    request: Shape::of(&[optional(
+        "CreateTime",
+        SECONDS,
+        "when it was created, Unix seconds, not in the future; 0 means none given",
+    )
+    .default("now")])
+    .with(&[&NEW_GROUP]),
+    answer: Shape::of(&[required("GroupId", Is::Text, "the id of the new group")]),
+    refusals: &[
+        (10007, "a live room; topics outside of communities"),
+        (10019, "the owner was not imported, with `accounts.mode = \"imported\"`"),
+        (10021, "the id is taken"),
+        (10025, "the id is taken by a group of the same owner; many clients go on as if it had been created"),
+        (10037, "the owner is in {limits.groups_per_user groups} already"),
+        (
+            10058,
+            "the app has as many groups or communities as it may (`limits.groups_per_app`, `limits.communities_per_app`)",
+        ),
+        (11000, "communities are switched off (`features.community`)"),
+    ],
+    example: Example {
+        request: r#"{"Type":"Public","Name":"Old choir","GroupId":"choir-2019","Owner_Account":"mira","CreateTime":1561000000}"#,
+        answer: r#"{"GroupId":"choir-2019"}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (chosen, import) = read(call, body)?;
@@ -36,9 +67,14 @@ fn render(id: &GroupId) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code, text};
+    use super::super::testing::{Bench, account, code, described, text};
     use super::*;
     use crate::group::{ApplyJoin, Create, InviteJoin, Kind};
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn a_whole_request() {

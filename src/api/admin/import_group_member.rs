@@ -3,11 +3,49 @@
 use super::add_group_member::render;
 use super::import_group::moment;
 use crate::actors::Service;
+use crate::api::about::{
+    ADDED, About, Example, GROUP_ID, Is, Limit, MEMBER_ACCOUNT, ROLES, SECONDS, Shape, Topic, U64, optional, required,
+};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::{Call, wire};
 use crate::group::{Command, ImportMember, ImportMembers, Role, shape};
 use crate::id::{AccountId, GroupId};
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Adds members as they were elsewhere, with role and moment of joining. Nobody is told.",
+    notes: &["An account that cannot be added fails alone: look at each `Result`, where 1 is success."],
+    request: Shape::of(&[
+        GROUP_ID,
+        required(
+            "MemberList",
+            Is::List(&Is::Object(&Shape::of(&[
+                MEMBER_ACCOUNT,
+                optional("Role", ROLES, "`Admin`, or anything else for `Member`").default("`Member`"),
+                optional(
+                    "JoinTime",
+                    SECONDS,
+                    "when it joined, Unix seconds, between the creation of the group and now; 0 means none given",
+                )
+                .default("now"),
+                optional("UnreadMsgNum", U64, "how many messages it has not read").default("0"),
+            ]))),
+            "the members",
+        )
+        .limit(Limit::Items("limits.import_group_member")),
+    ]),
+    answer: ADDED,
+    refusals: &[
+        (10004, "an admin of a Work group; more than {limits.admins_per_group admins}"),
+        (10005, "more members than one request may name"),
+        (10007, "a live room"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"choir-2019","MemberList":[{"Member_Account":"otto","Role":"Admin","JoinTime":1561000500,"UnreadMsgNum":3},{"Member_Account":"lena","JoinTime":1500000000}]}"#,
+        answer: r#"{"MemberList":[{"Member_Account":"otto","Result":1},{"Member_Account":"lena","Result":0}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, import) = read(call, body)?;
@@ -36,9 +74,14 @@ fn read_member(item: &Object<'_>) -> Result<ImportMember, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
     use crate::time::Stamp;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

@@ -38,4 +38,6 @@ mod attributes;
 mod topic;
 
 #[cfg(test)]
+mod describing;
+#[cfg(test)]
 pub(super) mod testing;

@@ -2,6 +2,7 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{ACCOUNTS, About, Example, GROUP_ID, Is, Limit, NOTHING, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
@@ -10,6 +11,28 @@ use crate::id::GroupId;
 
 const APPOINT: u64 = 1;
 const DISMISS: u64 = 2;
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Appoints or dismisses admins of a live room.",
+    notes: &["They need not be in the room, and stay admins when they leave it."],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("CommandType", Is::Integer(1, 2), "1 appoints, 2 dismisses"),
+        required("Admin_Account", ACCOUNTS, "whom; a room has no more admins than one request may name")
+            .limit(Limit::Items("limits.avchatroom_admins")),
+    ]),
+    answer: NOTHING,
+    refusals: &[
+        (10004, "the owner of the room; or it would have more than {limits.avchatroom_admins admins}"),
+        (10005, "more accounts than one request may name"),
+        (10007, "not a live room"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"@TGS#aK2PLVQ5M","CommandType":1,"Admin_Account":["host1"]}"#,
+        answer: "{}",
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, change) = read(call, body)?;
@@ -31,8 +54,13 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeLiveAdmins
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

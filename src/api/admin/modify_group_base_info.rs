@@ -2,12 +2,56 @@
 
 use super::create_group::members_max;
 use crate::actors::Service;
+use crate::api::about::{
+    APPLY_JOIN, About, Example, FLAG, FROM_ACCOUNT, GROUP_CUSTOM, GROUP_ID, INVITE_JOIN, Is, Limit, NOTHING, SWITCH,
+    Shape, Topic, U32, U64, optional,
+};
 use crate::api::body::Object;
 use crate::api::error::{self, Failure};
 use crate::api::json::Json;
 use crate::api::{Call, wire};
 use crate::group::{ChangeProfile, Command, Operator, shape};
 use crate::id::GroupId;
+
+pub const ABOUT: About = About {
+    topic: Topic::Groups,
+    summary: "Changes the profile and the settings of a group.",
+    notes: &["Only the fields that are there change, and either all of them or none."],
+    request: Shape::of(&[
+        GROUP_ID,
+        optional("Name", Is::Text, "the name, not empty").limit(Limit::Bytes("limits.group_name_bytes")),
+        optional("Introduction", Is::Text, "what the group is about")
+            .limit(Limit::Bytes("limits.group_introduction_bytes")),
+        optional("Notification", Is::Text, "the announcement").limit(Limit::Bytes("limits.group_notification_bytes")),
+        optional("FaceUrl", Is::Text, "the address of a picture").limit(Limit::Bytes("limits.group_face_url_bytes")),
+        optional("MaxMemberNum", U32, "how many members it may have, not fewer than it has; live rooms ignore it"),
+        optional("ApplyJoinOption", APPLY_JOIN, "what becomes of who applies; fixed for Work and live rooms"),
+        optional("InviteJoinOption", INVITE_JOIN, "what becomes of who is invited; fixed for live rooms"),
+        optional("MuteAllMember", SWITCH, "`On`: only owner and admins may speak; not in Work groups")
+            .also(&["ShutUpAllMember"]),
+        optional(
+            "HistoryMsgBeforeJoin",
+            SWITCH,
+            "whether new members see earlier messages; not in live rooms and communities",
+        ),
+        GROUP_CUSTOM,
+        optional("SupportTopic", FLAG, "communities: 1 gives it topics, for good"),
+        optional("EnablePermission", FLAG, "communities with topics: permission groups decide"),
+        optional("DefaultPermission", U64, "with `EnablePermission` 1: what everybody may, as bits"),
+        FROM_ACCOUNT,
+    ]),
+    answer: NOTHING,
+    refusals: &[
+        (10004, "`MaxMemberNum` below the number of members or above what the type may have; topics taken away again"),
+        (10007, "the type fixes a field that is there, or does not have it"),
+        (10012, "`From_Account` cannot be the name of an account"),
+        (10019, "`From_Account` was not imported, with `accounts.mode = \"imported\"`"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","Name":"Trail club Graz","MuteAllMember":"On","AppDefinedData":[{"Key":"city","Value":""}]}"#,
+        answer: "{}",
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, change) = read(call, body)?;
@@ -52,7 +96,7 @@ pub(super) fn operator(call: &Call<'_>, body: &Object<'_>) -> Result<Operator, F
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
     use crate::group::{ApplyJoin, InviteJoin};
 
@@ -73,6 +117,11 @@ mod tests {
             support_topic: None,
             custom: vec![],
         }
+    }
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! `modify_group_member_info`. Source: docs/spec/rest-api.md 4.9.
 
 use crate::actors::Service;
+use crate::api::about::{
+    About, Example, GROUP_ID, Is, Limit, MEMBER_CUSTOM, MSG_FLAGS, NOTHING, ROLES_GIVEN, Shape, Topic, U32, optional,
+    required,
+};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::fields::{read_custom, read_mute};
@@ -13,6 +17,35 @@ use crate::id::GroupId;
 ///
 /// Source: docs/spec/rest-api.md 3.4.
 const MUTE_NAMES: [&str; 3] = ["MuteTime", "ShutUpTime", "ShutUpUntil"];
+
+pub const ABOUT: About = About {
+    topic: Topic::Members,
+    summary: "Changes what a group knows of one member: role, name card, mute, custom fields.",
+    notes: &["Several fields may change at once: either all of them or none."],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("Member_Account", Is::Account, "the member"),
+        optional(
+            "Role",
+            ROLES_GIVEN,
+            "the new role; an owner is made by `change_group_owner`. Work groups have no admins",
+        ),
+        optional("MsgFlag", MSG_FLAGS, "how it wants to receive messages"),
+        optional("NameCard", Is::Text, "what it is called in this group").limit(Limit::Bytes("limits.name_card_bytes")),
+        MEMBER_CUSTOM,
+        optional("MuteTime", U32, "seconds of silence from now on; 0 ends it, 4294967295 is for ever")
+            .also(&["ShutUpTime", "ShutUpUntil"]),
+    ]),
+    answer: NOTHING,
+    refusals: &[
+        (10004, "the account is not a member; the owner's role; more than {limits.admins_per_group admins}"),
+        (10007, "a live room; role or mute in a Work group"),
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","Member_Account":"lena","Role":"Admin","NameCard":"Lena (maps)","MuteTime":0}"#,
+        answer: "{}",
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, change) = read(call, body)?;
@@ -38,7 +71,7 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeMember), F
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
     use crate::config::{Config, DeclaredField};
     use crate::group::{FOR_EVER_SECS, MsgFlag};
@@ -46,6 +79,11 @@ mod tests {
     fn asked(fields: &str) -> Result<ChangeMember, Failure> {
         let body = format!(r#"{{"GroupId":"g","Member_Account":"lena"{fields}}}"#);
         Bench::new().read(&body, read).map(|(_, change)| change)
+    }
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+pub use super::describing::described;
+
 use crate::actors::{GroupView, MemberView};
 use crate::api::body::Object;
 use crate::api::error::Failure;

@@ -2,11 +2,25 @@
 
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{ACCOUNTS, About, Example, GROUP_ID, Limit, NOTHING, Shape, Topic, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
 use crate::group::{Command, Unban, shape};
 use crate::id::GroupId;
+
+pub const ABOUT: About = About {
+    topic: Topic::Silence,
+    summary: "Lifts bans from a live room.",
+    notes: &["Lifting a ban that there is not is success."],
+    request: Shape::of(&[
+        GROUP_ID,
+        required("Members_Account", ACCOUNTS, "whose ban to lift").limit(Limit::Items("limits.ban_members")),
+    ]),
+    answer: NOTHING,
+    refusals: &[(10005, "more accounts than one request may name"), (10007, "not a live room")],
+    example: Example { request: r#"{"GroupId":"@TGS#aK2PLVQ5M","Members_Account":["spammer9"]}"#, answer: "{}" },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, unban) = read(call, body)?;
@@ -22,8 +36,13 @@ fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Unban), Failure>
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, account, code};
+    use super::super::testing::{Bench, account, code, described};
     use super::*;
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
+    }
 
     #[test]
     fn requests() {

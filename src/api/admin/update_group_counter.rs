@@ -1,14 +1,47 @@
 //! `update_group_counter`. Source: docs/spec/rest-api.md 4.25.
 
-use super::get_group_counter::render;
+use super::get_group_counter::{COUNTERS, TOO_MANY_COUNTERS, render};
 use crate::actors::Service;
 use crate::api::Call;
+use crate::api::about::{About, Example, GROUP_ID, Is, Limit, Shape, Topic, optional, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::group::{Answer, ChangeCounters, Command, CounterChange, shape};
 use crate::id::GroupId;
 
 type Change = fn(Vec<(String, i64)>) -> CounterChange;
+
+pub const ABOUT: About = About {
+    topic: Topic::Counters,
+    summary: "Sets counters of a group, or adds to them, and answers their new values.",
+    notes: &[
+        "Either all of them change or none. A counter that does not exist begins with 0.",
+        "Concurrent increases are never lost.",
+    ],
+    request: Shape::of(&[
+        GROUP_ID,
+        required(
+            "GroupCounter",
+            Is::List(&Is::Object(&Shape::of(&[
+                required("Key", Is::Text, "the key, not empty").limit(Limit::Bytes("limits.counter_key_bytes")),
+                required("Value", Is::Signed, "the value, or by how much to change it"),
+            ]))),
+            "what to change",
+        ),
+        optional("Mode", Is::Word(&["Set", "Increase", "Decrease"]), "what to do with the values").default("`Set`"),
+    ]),
+    answer: COUNTERS,
+    refusals: &[
+        (10004, "a counter would leave 64 bits"),
+        (10007, "a community"),
+        (10018, "the answer is larger than {http.max_response_bytes bytes}"),
+        TOO_MANY_COUNTERS,
+    ],
+    example: Example {
+        request: r#"{"GroupId":"trail-club","Mode":"Increase","GroupCounter":[{"Key":"likes","Value":3}]}"#,
+        answer: r#"{"GroupCounter":[{"Key":"likes","Value":18}]}"#,
+    },
+};
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let (group, change) = read(call, body)?;
@@ -39,12 +72,17 @@ fn mode(word: &str) -> Option<Change> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, code};
+    use super::super::testing::{Bench, code, described};
     use super::*;
 
     fn asked(fields: &str) -> Result<CounterChange, Failure> {
         let body = format!(r#"{{"GroupId":"g"{fields}}}"#);
         Bench::new().read(&body, read).map(|(_, change)| change.change)
+    }
+
+    #[test]
+    fn description() {
+        described(&ABOUT, read);
     }
 
     #[test]

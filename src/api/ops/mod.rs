@@ -1,4 +1,4 @@
-//! For those who run a node: is it alive, does it serve, how does it fare, how is it set.
+//! For those who run a node: is it alive, does it serve, how does it fare, how is it set. And what it can be asked.
 //!
 //! Here HTTP statuses mean what they say. Nothing secret is answered, and nothing needs a signature.
 
@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::Door;
+use super::{Door, openapi};
 use crate::metrics;
 
 /// Answers the request if it is one of ours.
@@ -17,6 +17,7 @@ pub(super) fn answer(door: &Door, request: &HttpRequest) -> Option<HttpResponse>
         "/readyz" => ready,
         "/metrics" => metrics,
         "/settings" => settings,
+        "/openapi.json" => |_| HttpResponse::Ok().content_type("application/json").body(openapi::document()),
         _ => return None,
     };
     if ![Method::GET, Method::HEAD].contains(request.method()) {
