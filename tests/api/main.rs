@@ -48,6 +48,7 @@ mod envelope;
 mod fields;
 mod limit_keys;
 mod model;
+mod openapi;
 mod quotas;
 mod rates;
 mod rights;

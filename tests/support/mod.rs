@@ -3,6 +3,8 @@
 //! Included by every test binary that needs a node; each test gets its own data folder and a free port.
 #![allow(dead_code, reason = "not every binary uses all of it")]
 
+pub mod contract;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -264,17 +266,30 @@ impl Client {
         Ok(sender)
     }
 
-    /// Sends a request as it is; status and body.
+    /// Sends a request as it is; status and body. The answer of a command has to be as the node itself describes it.
     ///
     /// # Errors
     /// No whole answer came.
     pub async fn raw(&mut self, method: &str, path: &str, body: impl Into<Bytes>) -> Result<(u16, Bytes), String> {
+        if contract::document().is_none() {
+            contract::learn(&self.send("GET", "/openapi.json", Bytes::new()).await?.1);
+        }
+        let (status, answer) = self.send(method, path, body.into()).await?;
+        if method != "HEAD"
+            && let Some(complaint) = contract::complaint(path, &answer)
+        {
+            panic!("{complaint}");
+        }
+        Ok((status, answer))
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: Bytes) -> Result<(u16, Bytes), String> {
         let mut request = hyper::Request::builder()
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
             .header("content-type", "application/json")
-            .body(Full::new(body.into()))
+            .body(Full::new(body))
             .map_err(|e| e.to_string())?;
         let (sender, answer) = loop {
             let kept = self.sender.take();
