@@ -123,6 +123,11 @@ fn parse(text: &[u8]) -> Result<Claims, Malformed> {
     if fields.version != "2.0" {
         return Err(Malformed("not version 2.0"));
     }
+    // The text that is signed has no escapes: with a line feed in the userbuf, a signature made for a name of several
+    // lines would also be that of the name in its first line. Names of several lines are refused as identifiers.
+    if fields.userbuf.as_ref().is_some_and(|userbuf| userbuf.contains('\n')) {
+        return Err(Malformed("its userbuf is not base64"));
+    }
     Ok(Claims {
         identifier: fields.identifier,
         app: fields.app.0,
@@ -400,6 +405,24 @@ pub(crate) mod tests {
         for usersig in [unpadded, &quoted, &extended] {
             assert!(decode(usersig, 4096).unwrap().is_signed_with(K1));
         }
+    }
+
+    /// Whoever may choose the name that an app server signs for could otherwise become somebody else.
+    #[test]
+    fn a_signature_for_a_name_of_several_lines_is_nobody_elses() {
+        let ours = "\nTLS.sdkappid:1400000000\nTLS.time:1700000000\nTLS.expire:60";
+        let lines = "TLS.sdkappid:1400000000\nTLS.time:1700000000\nTLS.expire:999999999\nTLS.userbuf:";
+        let signed = sign(K1, 1_400_000_000, &format!("root\n{lines}"), 1_700_000_000, 60, None);
+        let mut forged = Claims {
+            identifier: "root".to_owned(),
+            expire: 999_999_999,
+            userbuf: Some(ours.to_owned()),
+            ..decode(&signed, 4096).unwrap()
+        };
+        assert!(forged.is_signed_with(K1), "the two have one text to sign");
+        assert_eq!(decode(&forged.encode(), 4096), Err(Malformed("its userbuf is not base64")));
+        forged.userbuf = Some("YWJj".to_owned());
+        assert_eq!(decode(&forged.encode(), 4096), Ok(forged));
     }
 
     #[test]
