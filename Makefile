@@ -8,7 +8,7 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt docs audit readme-check bench
+.PHONY: help run build test lint fmt docs audit readme-check bench fuzz
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -44,3 +44,6 @@ readme-check: build ## runs the tour of the README against a fresh node and comp
 
 bench: build ## measures a running node; make bench ARGS='--workload w4 --duration 20'
 	@'$(MUSTER)' bench $(ARGS)
+
+fuzz: build ## looks for inputs that break the readers of requests and UserSigs; FUZZ_SECONDS=60 for each
+	@TARGET='$(TARGET)' $(BUILD) .ci/fuzz

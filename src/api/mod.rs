@@ -18,6 +18,9 @@ pub mod auth;
 mod body;
 pub mod error;
 mod fields;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod openapi;
 mod ops;

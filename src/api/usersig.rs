@@ -180,6 +180,10 @@ impl Claims {
 fn pack(text: &[u8]) -> String {
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
     let packed = zlib.write_all(text).and_then(|()| zlib.finish()).expect("writing to memory does not fail");
+    spell(&packed)
+}
+
+fn spell(packed: &[u8]) -> String {
     // Not RFC 4648: there '-' means '+' and '_' means '/'.
     let substitute = |c| match c {
         '+' => '*',
@@ -222,6 +226,9 @@ impl<'de> Deserialize<'de> for Decimal {
         deserializer.deserialize_any(DecimalVisitor)
     }
 }
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -38,7 +38,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(render(&accounts, &known))
 }
 
-fn read(body: &Object<'_>) -> Result<Vec<AccountId>, Failure> {
+pub fn read(body: &Object<'_>) -> Result<Vec<AccountId>, Failure> {
     items(body, "CheckItem", user_id).map_err(of_this_service)
 }
 

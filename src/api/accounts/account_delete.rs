@@ -33,7 +33,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(render(&accounts, &results))
 }
 
-fn read(body: &Object<'_>) -> Result<Vec<AccountId>, Failure> {
+pub fn read(body: &Object<'_>) -> Result<Vec<AccountId>, Failure> {
     items(body, "DeleteItem", user_id).map_err(of_this_service)
 }
 

@@ -27,7 +27,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(body: &Object<'_>) -> Result<ImportAccount, Failure> {
+pub fn read(body: &Object<'_>) -> Result<ImportAccount, Failure> {
     import(body).map_err(of_this_service)
 }
 

@@ -36,7 +36,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 }
 
 /// Takes either list; a client that sends both means the newer.
-fn read(body: &Object<'_>) -> Result<Vec<ImportAccount>, Failure> {
+pub fn read(body: &Object<'_>) -> Result<Vec<ImportAccount>, Failure> {
     read_either(body).map_err(of_this_service)
 }
 

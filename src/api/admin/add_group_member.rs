@@ -44,7 +44,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(&accounts, &call.submit(service, &group, Command::Add(add)).await?)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Add), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Add), Failure> {
     let items = body.objects("MemberList")?.unwrap_or_default();
     let accounts = items.iter().map(|item| item.required_account("Member_Account")).collect::<Result<_, _>>()?;
     let add = Add { operator: call.operator(), accounts, silent: body.flag("Silence")?.unwrap_or(false) };

@@ -37,7 +37,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Ban), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Ban), Failure> {
     let for_secs = body.required_integer("Duration", u64::from(u32::MAX))?;
     let ban = Ban {
         operator: call.operator(),

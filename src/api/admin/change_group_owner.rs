@@ -35,7 +35,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Transfer), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Transfer), Failure> {
     let transfer = Transfer { operator: operator(call, body)?, to: body.required_account("NewOwner_Account")? };
     Ok((body.group_id("GroupId")?, transfer))
 }

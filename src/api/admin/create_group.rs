@@ -106,7 +106,7 @@ pub(super) async fn begin(
     Ok(id)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(Option<GroupId>, Create), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(Option<GroupId>, Create), Failure> {
     let create = Create { members: members(call, body)?, ..read_group(call, body)? };
     shape::check_create(&create, &call.rules.limits)?;
     Ok((read_new_id(body, create.kind)?, create))

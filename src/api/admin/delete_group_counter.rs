@@ -26,7 +26,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeCounters), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeCounters), Failure> {
     let change = match read_keys(call, body)? {
         None => CounterChange::Clear,
         Some(keys) => CounterChange::Delete(keys),

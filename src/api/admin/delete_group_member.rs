@@ -41,7 +41,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Remove), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Remove), Failure> {
     let remove = Remove {
         operator: call.operator(),
         accounts: body.required_accounts("MemberToDel_Account")?,

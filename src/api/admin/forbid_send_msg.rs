@@ -12,7 +12,7 @@ use crate::group::{Command, Mute, shape};
 use crate::id::GroupId;
 
 #[derive(Debug, PartialEq)]
-struct Asked {
+pub struct Asked {
     group: GroupId,
     /// It is about a topic of the group.
     of_topic: bool,
@@ -57,7 +57,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
     let for_secs = read_mute(body, &["MuteTime", "ShutUpTime"])?;
     let mute = Mute {
         operator: call.operator(),

@@ -45,7 +45,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 }
 
 /// `None`: no group can match.
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Option<AllGroupsQuery>, Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Option<AllGroupsQuery>, Failure> {
     let limit_max = call.rules.limits.app_group_page;
     let limit = body.integer_above_zero("Limit", u64::MAX)?;
     let next = body.integer("Next", u64::MAX)?.unwrap_or(0);

@@ -43,7 +43,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(call, &query, &page)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, BanQuery), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, BanQuery), Failure> {
     let limit_max = call.rules.limits.ban_page;
     let limit = body.integer_above_zero("Limit", u64::MAX)?;
     let query = BanQuery {

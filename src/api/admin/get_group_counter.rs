@@ -53,7 +53,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 }
 
 /// `None`: all keys.
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Option<Vec<String>>), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Option<Vec<String>>), Failure> {
     let keys = read_keys(call, body)?;
     Ok((body.group_id("GroupId")?, keys))
 }

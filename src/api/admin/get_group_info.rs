@@ -19,7 +19,7 @@ use crate::id::{GroupId, MalformedId};
 const LISTED_COMMUNITY_MEMBERS_MAX: u32 = 6_000;
 
 #[derive(Debug, PartialEq)]
-struct Asked<'a> {
+pub struct Asked<'a> {
     ids: Vec<Cow<'a, str>>,
     base: Fields,
     /// `Appid` is there only where nothing was filtered.
@@ -93,7 +93,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(call, &asked, &found)
 }
 
-fn read<'a>(call: &Call<'_>, body: &Object<'a>) -> Result<Asked<'a>, Failure> {
+pub fn read<'a>(call: &Call<'_>, body: &Object<'a>) -> Result<Asked<'a>, Failure> {
     let ids = body.texts("GroupIdList")?.ok_or_else(|| Failure::bad("GroupIdList", "missing"))?;
     let ids_max = call.rules.limits.get_group_info_ids;
     let filter = body.object("ResponseFilter")?;

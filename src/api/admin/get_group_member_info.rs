@@ -18,7 +18,7 @@ use crate::id::GroupId;
 const COMMUNITY_PREFIX: &str = "@TGS#_";
 
 #[derive(Debug, PartialEq)]
-struct Asked {
+pub struct Asked {
     group: GroupId,
     query: MemberQuery,
     shape: MemberShape,
@@ -58,7 +58,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(call, &page, &shape)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
     let shape = MemberShape::read(body, call.rules)?;
     let roles = fields::read_roles(body)?;
     let limit = body.integer_above_zero("Limit", u64::MAX)?;

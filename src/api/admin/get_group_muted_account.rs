@@ -64,7 +64,7 @@ pub(super) async fn answer(
 }
 
 /// The group, and whether it is about a topic of it.
-pub(super) fn read(body: &Object<'_>) -> Result<(GroupId, bool), Failure> {
+pub fn read(body: &Object<'_>) -> Result<(GroupId, bool), Failure> {
     let group = body.group_id("GroupId")?;
     let of_topic = topic::is_named(body, &group)?;
     Ok((group, of_topic))

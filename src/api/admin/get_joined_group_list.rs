@@ -17,7 +17,7 @@ use crate::id::AccountId;
 const RETIRED_TYPE: &str = "BChatRoom";
 
 #[derive(Debug, PartialEq)]
-struct Asked {
+pub struct Asked {
     account: AccountId,
     /// `None`: nothing can match.
     query: Option<JoinedQuery>,
@@ -94,7 +94,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(call, &asked, &list)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
     let account = body.required_account("Member_Account")?;
     let filter = body.object("ResponseFilter")?;
     let (mut base, own) = match &filter {

@@ -42,7 +42,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(call, &accounts, &found)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Vec<AccountId>), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Vec<AccountId>), Failure> {
     let accounts = read_accounts(body, "User_Account", call.rules.limits.role_query)?;
     Ok((body.group_id("GroupId")?, accounts))
 }

@@ -13,7 +13,7 @@ use crate::group::Role;
 use crate::id::{AccountId, GroupId};
 
 #[derive(Debug, PartialEq)]
-struct Asked {
+pub struct Asked {
     group: GroupId,
     accounts: Vec<AccountId>,
     /// Empty: all roles.
@@ -51,7 +51,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(call, &asked, &found)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
     let accounts = fields::read_accounts(body, "Member_List_Account", call.rules.limits.specified_members)?;
     let shape = MemberShape::read(body, call.rules)?;
     let roles = fields::read_roles(body)?;

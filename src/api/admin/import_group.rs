@@ -47,7 +47,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(render(&begin(service, call, chosen, kind, Command::Import(import)).await?))
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(Option<GroupId>, Import), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(Option<GroupId>, Import), Failure> {
     let created = body.integer_above_zero("CreateTime", u64::MAX)?;
     let import = Import { group: read_group(call, body)?, created: created.map(moment) };
     shape::check_import(&import, &call.rules.limits)?;

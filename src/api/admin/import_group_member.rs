@@ -53,7 +53,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(&accounts, &call.submit(service, &group, Command::ImportMembers(import)).await?)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ImportMembers), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ImportMembers), Failure> {
     let items = body.required_objects("MemberList")?;
     let members = items.iter().map(read_member).collect::<Result<_, _>>()?;
     let import = ImportMembers { operator: call.operator(), members };

@@ -40,7 +40,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeLiveAdmins), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeLiveAdmins), Failure> {
     let appoint = match body.required_integer("CommandType", u64::MAX)? {
         APPOINT => true,
         DISMISS => false,

@@ -33,7 +33,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     attributes::write(service, call, read(call, body)?).await
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeAttributes), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeAttributes), Failure> {
     attributes::checked(call, body, AttributeChange::Merge(attributes::read_pairs(body)?))
 }
 

@@ -59,7 +59,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeProfile), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeProfile), Failure> {
     let text = |field| Ok::<_, Failure>(body.text(field)?.map(|text| text.into_owned()));
     let operator = operator(call, body)?;
     // Both names mean one thing; where both are given the new one wins.

@@ -53,7 +53,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeMember), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeMember), Failure> {
     let declared = &call.rules.custom_fields;
     let change = ChangeMember {
         operator: call.operator(),

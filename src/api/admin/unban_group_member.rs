@@ -28,7 +28,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     Ok(Json::ok().finish())
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Unban), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Unban), Failure> {
     let unban = Unban { operator: call.operator(), accounts: body.required_accounts("Members_Account")? };
     shape::check_unban(&unban, &call.rules.limits)?;
     Ok((body.group_id("GroupId")?, unban))

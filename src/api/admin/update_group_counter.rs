@@ -51,7 +51,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     render(call, &counters)
 }
 
-fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeCounters), Failure> {
+pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeCounters), Failure> {
     let items = body.required_objects("GroupCounter")?;
     let pair = |item: &Object<'_>| Ok((item.required_text("Key")?.into_owned(), item.required_signed("Value")?));
     let pairs = items.iter().map(pair).collect::<Result<_, Failure>>()?;
