@@ -27,6 +27,12 @@ fn write_some(dir: &Path) {
     });
 }
 
+/// Opening once more writes what the log held into tables.
+fn write_tables(dir: &Path) {
+    write_some(dir);
+    run(async { Cluster::open(testing::options(dir, 1)).expect("opened").stop().await });
+}
+
 /// A kilobyte that compression leaves alone, so that it lies in the files as it is.
 fn incompressible(seed: u64) -> Vec<u8> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -128,11 +134,7 @@ fn a_torn_tail_is_cut() {
 #[test]
 fn a_flipped_byte_in_a_table_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
-    write_some(dir.path());
-    // Opening writes what the log held into tables.
-    run(async {
-        Cluster::open(testing::options(dir.path(), 1)).expect("opened").stop().await;
-    });
+    write_tables(dir.path());
     let file = file_with(dir.path(), ".sst").expect("a table");
     let len = fs::metadata(&file).expect("a size").len() as usize;
     assert!(len > 90_000, "a table of {len} bytes does not hold the rows");
@@ -164,10 +166,7 @@ fn unchecked(dir: &Path) -> ClusterOptions {
 #[test]
 fn damage_that_no_start_looked_for_ends_everything_when_it_is_read() {
     let dir = tempfile::tempdir().expect("a folder");
-    write_some(dir.path());
-    run(async {
-        Cluster::open(testing::options(dir.path(), 1)).expect("opened").stop().await;
-    });
+    write_tables(dir.path());
     let file = table_of_state(dir.path());
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();
     // Rows begin the file.
@@ -204,10 +203,7 @@ fn damage_that_no_start_looked_for_ends_everything_when_it_is_read() {
 #[test]
 fn what_is_not_rows_is_checked_whatever_the_bound() {
     let dir = tempfile::tempdir().expect("a folder");
-    write_some(dir.path());
-    run(async {
-        Cluster::open(testing::options(dir.path(), 1)).expect("opened").stop().await;
-    });
+    write_tables(dir.path());
     let file = file_with(dir.path(), ".sst").expect("a table");
     let len = fs::metadata(&file).expect("a size").len() as usize;
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();

@@ -483,20 +483,8 @@ async fn a_joined_list_by_topics_follows_the_group() {
         service.submit(APP, id.clone(), of_kind(Kind::Community, &["bob"]), None, soon()).await.unwrap();
         if n % 2 == 1 {
             let enable = Command::ChangeProfile(ChangeProfile {
-                operator: operator(),
-                name: None,
-                introduction: None,
-                notification: None,
-                face_url: None,
-                members_max: None,
-                apply_join: None,
-                invite_join: None,
-                mute_all: None,
-                history_before_join: None,
-                enable_permission: None,
-                default_permission: None,
                 support_topic: Some(true),
-                custom: vec![],
+                ..ChangeProfile::nothing(operator())
             });
             service.submit(APP, id, enable, None, soon()).await.unwrap();
         }

@@ -128,6 +128,28 @@ pub struct ChangeProfile {
     pub custom: Vec<CustomField>,
 }
 
+impl ChangeProfile {
+    /// Names no field.
+    pub fn nothing(operator: Operator) -> Self {
+        Self {
+            operator,
+            name: None,
+            introduction: None,
+            notification: None,
+            face_url: None,
+            members_max: None,
+            apply_join: None,
+            invite_join: None,
+            mute_all: None,
+            history_before_join: None,
+            enable_permission: None,
+            default_permission: None,
+            support_topic: None,
+            custom: Vec::new(),
+        }
+    }
+}
+
 /// Creates a group as it was elsewhere: silently, and perhaps in the past.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Import {

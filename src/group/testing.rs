@@ -195,22 +195,7 @@ pub(crate) fn remove(names: &[&str]) -> Remove {
 }
 
 pub(crate) fn change_profile() -> ChangeProfile {
-    ChangeProfile {
-        operator: app_admin(),
-        name: None,
-        introduction: None,
-        notification: None,
-        face_url: None,
-        members_max: None,
-        apply_join: None,
-        invite_join: None,
-        mute_all: None,
-        history_before_join: None,
-        enable_permission: None,
-        default_permission: None,
-        support_topic: None,
-        custom: Vec::new(),
-    }
+    ChangeProfile::nothing(app_admin())
 }
 
 pub(crate) fn destroy(operator: Operator) -> Destroy {

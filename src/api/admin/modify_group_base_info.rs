@@ -100,25 +100,6 @@ mod tests {
     use super::*;
     use crate::group::{ApplyJoin, InviteJoin};
 
-    fn nothing(operator: Operator) -> ChangeProfile {
-        ChangeProfile {
-            operator,
-            name: None,
-            introduction: None,
-            notification: None,
-            face_url: None,
-            members_max: None,
-            apply_join: None,
-            invite_join: None,
-            mute_all: None,
-            history_before_join: None,
-            enable_permission: None,
-            default_permission: None,
-            support_topic: None,
-            custom: vec![],
-        }
-    }
-
     #[test]
     fn description() {
         described(&ABOUT, read);
@@ -129,7 +110,10 @@ mod tests {
         let bench = Bench::new();
         let group = GroupId::parse("g").unwrap();
         let read_of = |body: &str| bench.read(body, read).unwrap();
-        assert_eq!(read_of(r#"{"GroupId":"g","Name":null}"#), (group.clone(), nothing(bench.operator())));
+        assert_eq!(
+            read_of(r#"{"GroupId":"g","Name":null}"#),
+            (group.clone(), ChangeProfile::nothing(bench.operator()))
+        );
         let whole = read_of(
             r#"{"GroupId":"g","Name":"n","Introduction":"","Notification":"x","FaceUrl":"","MaxMemberNum":9,
             "ApplyJoinOption":"FreeAccess","InviteJoinOption":"NeedPermission","MuteAllMember":"On","HistoryMsgBeforeJoin":"Off",

@@ -197,22 +197,7 @@ impl Asked {
     }
 
     fn change_profile(self, ask: Ask) -> ChangeProfile {
-        let mut change = ChangeProfile {
-            operator: self.operator,
-            name: None,
-            introduction: None,
-            notification: None,
-            face_url: None,
-            members_max: None,
-            apply_join: None,
-            invite_join: None,
-            mute_all: None,
-            history_before_join: None,
-            enable_permission: None,
-            default_permission: None,
-            support_topic: None,
-            custom: Vec::new(),
-        };
+        let mut change = ChangeProfile::nothing(self.operator);
         let [applying, inviting] = Ask::joins(self.kind);
         let text = Some("other".to_owned());
         match ask {
