@@ -389,6 +389,25 @@ impl Call<'_> {
         Err(Failure::new(error::ANSWER_TOO_LARGE, format!("the answer is larger than {max} bytes, ask for less")))
     }
 
+    /// Writes a list whose length the request decides, each item by `write`; gives it up at the item that makes the
+    /// answer too large.
+    fn list<T>(
+        &self,
+        json: &mut Json,
+        field: &str,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Json, T),
+    ) -> Result<(), Failure> {
+        let mut fits = Ok(());
+        json.list(field, |json| {
+            fits = items.into_iter().try_for_each(|item| {
+                json.item(|json| write(json, item));
+                self.fits(json)
+            });
+        });
+        fits
+    }
+
     /// Ends an answer whose size the request decides.
     fn sized(&self, json: Json) -> Result<Vec<u8>, Failure> {
         // One byte is still to come.

@@ -61,17 +61,7 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Option<AllGroupsQuery>
 fn render(call: &Call<'_>, page: &AllGroupsPage) -> Result<Vec<u8>, Failure> {
     let mut json = Json::ok();
     json.number("TotalCount", page.total);
-    let mut fits = Ok(());
-    json.list("GroupIdList", |json| {
-        for id in &page.ids {
-            json.item(|json| json.text("GroupId", id.as_str()));
-            fits = call.fits(json);
-            if fits.is_err() {
-                return;
-            }
-        }
-    });
-    fits?;
+    call.list(&mut json, "GroupIdList", &page.ids, |json, id| json.text("GroupId", id.as_str()))?;
     json.number("Next", page.next);
     call.sized(json)
 }

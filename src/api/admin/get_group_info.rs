@@ -160,18 +160,8 @@ fn render_group(json: &mut Json, call: &Call<'_>, asked: &Asked<'_>, group: &Gro
     if let Some(shape) = &asked.members
         && let Some(members) = group.members.as_ref().filter(|_| lists_members(group))
     {
-        let mut fits = Ok(());
         json.expect(members.len() * fields::MEMBER_BYTES_USUAL);
-        json.list("MemberList", |json| {
-            for member in members {
-                json.item(|json| fields::member(json, member, shape, true, call));
-                fits = call.fits(json);
-                if fits.is_err() {
-                    return;
-                }
-            }
-        });
-        fits?;
+        call.list(json, "MemberList", members, |json, member| fields::member(json, member, shape, true, call))?;
     }
     call.fits(json)
 }

@@ -89,18 +89,8 @@ fn render(call: &Call<'_>, page: &MemberPage, shape: &MemberShape) -> Result<Vec
     let mut json = Json::ok();
     // All members of the group: clients page until they have seen so many.
     json.number("MemberNum", u64::from(page.member_count));
-    let mut fits = Ok(());
     json.expect(page.members.len() * fields::MEMBER_BYTES_USUAL);
-    json.list("MemberList", |json| {
-        for member in &page.members {
-            json.item(|json| fields::member(json, member, shape, true, call));
-            fits = call.fits(json);
-            if fits.is_err() {
-                return;
-            }
-        }
-    });
-    fits?;
+    call.list(&mut json, "MemberList", &page.members, |json, member| fields::member(json, member, shape, true, call))?;
     if page.kind == Kind::Community {
         json.text("Next", &page.next.map_or(String::new(), |next| next.to_string()));
     }

@@ -78,20 +78,10 @@ pub(super) fn render(
 ) -> Result<Vec<u8>, Failure> {
     let mut json = Json::ok();
     json.text("GroupId", group.as_str());
-    let mut fits = Ok(());
-    json.list(names.list, |json| {
-        for (account, until) in muted {
-            json.item(|json| {
-                json.text("Member_Account", account.as_str());
-                json.number(names.until, *until);
-            });
-            fits = call.fits(json);
-            if fits.is_err() {
-                return;
-            }
-        }
-    });
-    fits?;
+    call.list(&mut json, names.list, muted, |json, (account, until)| {
+        json.text("Member_Account", account.as_str());
+        json.number(names.until, *until);
+    })?;
     call.sized(json)
 }
 

@@ -143,34 +143,24 @@ pub(super) fn kind(body: &Object<'_>) -> Result<Option<Option<Kind>>, Failure> {
 fn render(call: &Call<'_>, asked: &Asked, list: &JoinedList) -> Result<Vec<u8>, Failure> {
     let mut json = Json::ok();
     json.number("TotalCount", list.total as u64);
-    let mut fits = Ok(());
-    json.list("GroupIdList", |json| {
-        for joined in &list.groups {
-            json.item(|json| {
-                json.text("GroupId", joined.id.as_str());
-                if let (Some(base), Some(group)) = (asked.base, &joined.group) {
-                    fields::group(json, group, base, call.rules);
-                }
+    call.list(&mut json, "GroupIdList", &list.groups, |json, joined| {
+        json.text("GroupId", joined.id.as_str());
+        if let (Some(base), Some(group)) = (asked.base, &joined.group) {
+            fields::group(json, group, base, call.rules);
+        }
+        if asked.topics {
+            // No group has topics yet, so the sums over them are nothing.
+            json.number("GrossTopicNextMsgSeq", 0);
+        }
+        if let (Some(shape), Some(own)) = (&asked.own, &joined.own) {
+            json.object("SelfInfo", |json| {
+                fields::member(json, own, shape, false, call);
                 if asked.topics {
-                    // No group has topics yet, so the sums over them are nothing.
-                    json.number("GrossTopicNextMsgSeq", 0);
-                }
-                if let (Some(shape), Some(own)) = (&asked.own, &joined.own) {
-                    json.object("SelfInfo", |json| {
-                        fields::member(json, own, shape, false, call);
-                        if asked.topics {
-                            json.number("GrossTopicReadSeq", 0);
-                        }
-                    });
+                    json.number("GrossTopicReadSeq", 0);
                 }
             });
-            fits = call.fits(json);
-            if fits.is_err() {
-                return;
-            }
         }
-    });
-    fits?;
+    })?;
     call.sized(json)
 }
 
