@@ -10,7 +10,7 @@ use muster_cluster::{DiskError, Lookup, ShardId, Slot};
 use super::message::GroupKey;
 use crate::group::{Card, Command, Group, Kind, Member, Profile, Restriction};
 use crate::id::{AccountId, Gno};
-use crate::shard::{ClientRequest, Head, Lookups, RequestAnswer, RequestName};
+use crate::shard::{ClientRequest, Head, Lookups, RequestAnswer};
 use crate::time::Stamp;
 
 /// Whether two commands are about something in common; then the second may not overtake the first.
@@ -253,7 +253,7 @@ impl Place {
         request: &ClientRequest,
         at: Stamp,
     ) -> Result<Lookup<RequestAnswer>, DiskError> {
-        self.lookups.request_now(shard, self.name(request), at)
+        self.lookups.request_now(shard, request.name(self.key.app, Some(&self.key.id)), at)
     }
 
     /// The same, where waiting is allowed; `None`: nothing came of it.
@@ -266,11 +266,6 @@ impl Place {
         request: &ClientRequest,
         at: Stamp,
     ) -> Result<Option<RequestAnswer>, DiskError> {
-        self.lookups.request(shard, self.name(request), at)
-    }
-
-    fn name<'a>(&'a self, request: &'a ClientRequest) -> RequestName<'a> {
-        let (caller, id) = (request.caller.as_str(), request.id.as_str());
-        RequestName { app: self.key.app, caller, command: request.command, group: Some(&self.key.id), id }
+        self.lookups.request(shard, request.name(self.key.app, Some(&self.key.id)), at)
     }
 }

@@ -32,9 +32,8 @@ use crate::group::{AppLimit, Limits};
 use crate::id::{AccountId, AppId};
 use crate::metrics;
 use crate::shard::{
-    AccountsEntry, AppliedProposal, ClientRequest, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer,
-    RequestAnswer, RequestForm, RequestName, bucket_of, minted_of, recover, shard_of_account, shard_of_app,
-    shard_of_quota,
+    AccountsEntry, AppliedProposal, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer, RequestAnswer,
+    RequestForm, buckets_searched, minted_of, recover, shard_of_account, shard_of_app, shard_of_quota,
 };
 use crate::time::{Clock, Stamp};
 
@@ -185,15 +184,14 @@ impl Shared {
         let Some(peers) = self.peers.get() else { return };
         for account in &reserved.held {
             let shard = shard_of_account(key.app, account, self.shards);
-            let cancel =
-                Cancel { app: key.app, accounts: vec![account.clone()], quota_day: None, app_limits: Vec::new() };
+            let cancel = Cancel { accounts: vec![account.clone()], ..Cancel::nothing(key.app) };
             peers[usize::from(shard.0)].host.do_send(cancel);
         }
         if reserved.quota_held
             && let Some(day) = reserved.quota_day
         {
             let shard = shard_of_quota(key.app, day, self.shards);
-            let cancel = Cancel { app: key.app, accounts: Vec::new(), quota_day: Some(day), app_limits: Vec::new() };
+            let cancel = Cancel { quota_day: Some(day), ..Cancel::nothing(key.app) };
             peers[usize::from(shard.0)].host.do_send(cancel);
         }
         self.release_app(key.app, &reserved.app_held);
@@ -206,7 +204,7 @@ impl Shared {
         }
         let Some(peers) = self.peers.get() else { return };
         let shard = shard_of_app(app, self.shards);
-        let cancel = Cancel { app, accounts: Vec::new(), quota_day: None, app_limits: held.to_vec() };
+        let cancel = Cancel { app_limits: held.to_vec(), ..Cancel::nothing(app) };
         peers[usize::from(shard.0)].host.do_send(cancel);
     }
 }
@@ -705,14 +703,14 @@ impl ShardHost {
             Some(record) => Ok(minted_of(record)),
             None => Err(SubmitError::Unavailable { what: "the record of the request is gone" }),
         };
-        match lookups.request_now(shard, mint_name(app, &request), at) {
+        match lookups.request_now(shard, request.name(app, None), at) {
             Ok(Lookup::Found(record)) => {
                 let _ = reply.send(answer(Some(record)));
             }
             // What was written a moment ago may be on disk only by now.
             _ => {
                 tokio::task::spawn_blocking(move || {
-                    let record = lookups.request(shard, mint_name(app, &request), at);
+                    let record = lookups.request(shard, request.name(app, None), at);
                     let _ = reply.send(record.map_err(|error| count_unreadable(&error)).and_then(answer));
                 });
             }
@@ -791,8 +789,7 @@ impl ShardHost {
         }
         metrics::get().passivations.increment((before - leading.groups.len()) as u64);
         leading.reservations.expire(now);
-        // Records are found in the bucket of now and the one before.
-        let before = bucket_of(Stamp(self.clock.now())).saturating_sub(1);
+        let [_, before] = buckets_searched(Stamp(self.clock.now()));
         if leading.requests_dropped < before {
             leading.requests_dropped = before;
             leading.shared.push(Item::DropRequests { before }.encode(), Origin::DropRequests);
@@ -807,18 +804,11 @@ impl ShardHost {
     }
 }
 
-fn mint_name(app: AppId, request: &ClientRequest) -> RequestName<'_> {
-    let (caller, id) = (request.caller.as_str(), request.id.as_str());
-    RequestName { app, caller, command: request.command, group: None, id }
-}
-
 /// The groups of an app that a limit is about: every shard counts its own.
 fn count_groups(peers: &Peers, app: AppId, limit: AppLimit) -> Result<u64, DiskError> {
     let mut count = 0;
     for (shard, peer) in peers.get().into_iter().flatten().enumerate() {
-        for kind in limit.kinds() {
-            count += peer.lookups.groups(ShardId(shard as u16), app, Some(*kind))?;
-        }
+        count += peer.lookups.groups(ShardId(shard as u16), app, limit.kinds())?;
     }
     Ok(count)
 }

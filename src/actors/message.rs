@@ -269,6 +269,12 @@ pub struct Cancel {
     pub app_limits: Vec<AppLimit>,
 }
 
+impl Cancel {
+    pub fn nothing(app: AppId) -> Self {
+        Self { app, accounts: Vec::new(), quota_day: None, app_limits: Vec::new() }
+    }
+}
+
 /// Asks for the id of a request that creates a group without naming one: the first id it was given stays its id.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -252,7 +252,7 @@ mod tests {
     fn places_are_given_back_and_fall_back() {
         let (mut held, now) = (Reservations::default(), Instant::now());
         assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
-        held.cancel(Cancel { app: APP, accounts: Vec::new(), quota_day: Some(DAY), app_limits: Vec::new() });
+        held.cancel(Cancel { quota_day: Some(DAY), ..Cancel::nothing(APP) });
         assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
         held.expire(now + HELD_FOR);
         assert!(take(&mut held, 1, now));
@@ -290,7 +290,7 @@ mod tests {
             let room = Room { accounts: vec![], quota: None, apps: vec![(AppLimit::Groups, groups + places < 2)] };
             held.hold(APP, room, now).app_full.is_none()
         };
-        let back = || Cancel { app: APP, accounts: vec![], quota_day: None, app_limits: vec![AppLimit::Groups] };
+        let back = || Cancel { app_limits: vec![AppLimit::Groups], ..Cancel::nothing(APP) };
         assert!(take(&mut held, 0) && take(&mut held, 0) && !take(&mut held, 0));
         // The first is counted where it is, and its place given back.
         held.cancel(back());

@@ -254,10 +254,16 @@ impl Service {
             .map_err(|_| ReadError::Unavailable { what: "no leader answers for the shard" })
     }
 
-    /// Waits until the rows of a group hold every change acknowledged so far, and looks at its header.
-    async fn current(&self, app: AppId, group: &GroupId) -> Result<(Route, Head), ReadError> {
+    /// Waits until the rows of a group hold every change acknowledged so far.
+    async fn up_to_date(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
         let route = self.route_of(app, group)?;
         Self::barrier(&route).await?;
+        Ok(route)
+    }
+
+    /// The same, and looks at the group's header.
+    async fn current(&self, app: AppId, group: &GroupId) -> Result<(Route, Head), ReadError> {
+        let route = self.up_to_date(app, group).await?;
         let head = reads::head(&route.rows, app, group).map_err(unreadable)?.ok_or(ReadError::NoSuchGroup)?;
         Ok((route, head))
     }
@@ -287,8 +293,7 @@ impl Service {
         for id in ids {
             let read = within(deadline, async {
                 if !with_members {
-                    let route = self.route_of(app, id)?;
-                    Self::barrier(&route).await?;
+                    let route = self.up_to_date(app, id).await?;
                     let view = reads::group(&route.rows, app, id, false).map_err(unreadable)?;
                     return view.ok_or(ReadError::NoSuchGroup);
                 }
@@ -382,8 +387,7 @@ impl Service {
         deadline: Instant,
     ) -> Result<KeyValues<String>, ReadError> {
         within(deadline, async {
-            let route = self.route_of(app, group)?;
-            Self::barrier(&route).await?;
+            let route = self.up_to_date(app, group).await?;
             // As few as their limit allows; so too the counters.
             reads::attributes(&route.rows, app, group).map_err(unreadable)?.ok_or(ReadError::NoSuchGroup)
         })
@@ -396,8 +400,7 @@ impl Service {
     /// [`ReadError`]; `NotSupported` for a community.
     pub async fn counters(&self, app: AppId, group: &GroupId, deadline: Instant) -> Result<KeyValues<i64>, ReadError> {
         within(deadline, async {
-            let route = self.route_of(app, group)?;
-            Self::barrier(&route).await?;
+            let route = self.up_to_date(app, group).await?;
             let counters = reads::counters(&route.rows, app, group).map_err(unreadable)?;
             let counters = counters.ok_or(ReadError::NoSuchGroup)?;
             match counters.kind {
@@ -437,8 +440,7 @@ impl Service {
     /// [`ReadError`]; `NotSupported` for other kinds.
     pub async fn live_admins(&self, app: AppId, group: &GroupId, deadline: Instant) -> Result<LiveAdmins, ReadError> {
         within(deadline, async {
-            let route = self.route_of(app, group)?;
-            Self::barrier(&route).await?;
+            let route = self.up_to_date(app, group).await?;
             let admins = reads::live_admins(&route.rows, app, group).map_err(unreadable)?;
             let admins = admins.ok_or(ReadError::NoSuchGroup)?;
             match admins.kind {
@@ -510,8 +512,7 @@ impl Service {
             }
             let mut groups: Vec<JoinedGroup> = Vec::with_capacity(page.len());
             for joined in page {
-                let of_group = self.route_of(app, &joined.row.group.0)?;
-                Self::barrier(&of_group).await?;
+                let of_group = self.up_to_date(app, &joined.row.group.0).await?;
                 groups.extend(reads::joined_group(&of_group.rows, app, account, &joined, &query).map_err(unreadable)?);
             }
             Ok(JoinedList { total, groups })

@@ -355,6 +355,11 @@ pub fn custom(json: &mut Json, name: &str, stored: &[CustomField], filter: &Cust
     });
 }
 
+/// Items of a page: what is asked for, as far as a page may hold it.
+pub fn page_size(limit: Option<u64>, limit_max: usize) -> usize {
+    limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max))
+}
+
 /// Reads which roles a request is about; none: all.
 ///
 /// # Errors

@@ -4,14 +4,14 @@
 //! All or nothing, as muting is. A ban is of an account, in the room or not.
 
 use super::command::{distinct, until_secs};
-use super::role::{Operation, permit};
-use super::{Ban, Context, Decision, Event, Group, Limits, Notice, Operator, Refusal, Report, Role, Unban};
+use super::role::Operation;
+use super::{Ban, Context, Decision, Event, Group, Notice, Refusal, Report, Unban};
 use crate::id::AccountId;
 
 pub(super) fn decide(group: Option<&Group>, ban: &Ban, context: &Context<'_>) -> Result<Decision, Refusal> {
     let group = group.ok_or(Refusal::NoSuchGroup)?;
     let accounts = distinct(&ban.accounts);
-    check_rights(group, &ban.operator, &accounts, Operation::BanTarget, context.limits)?;
+    group.permit_on_each(&ban.operator, Operation::Ban, Operation::BanTarget, &accounts, context.limits)?;
 
     // Never "already so": another ban overwrites, and only its row knows the description of the one before.
     let until_secs = until_secs(context.at, ban.for_secs);
@@ -27,7 +27,7 @@ pub(super) fn decide(group: Option<&Group>, ban: &Ban, context: &Context<'_>) ->
 pub(super) fn decide_lift(group: Option<&Group>, unban: &Unban, context: &Context<'_>) -> Result<Decision, Refusal> {
     let group = group.ok_or(Refusal::NoSuchGroup)?;
     let accounts = distinct(&unban.accounts);
-    check_rights(group, &unban.operator, &accounts, Operation::UnbanTarget, context.limits)?;
+    group.permit_on_each(&unban.operator, Operation::Ban, Operation::UnbanTarget, &accounts, context.limits)?;
 
     let is_banned = |account: &&AccountId| group.restriction(account).banned_until > context.at.secs();
     let accounts: Vec<AccountId> = accounts.into_iter().filter(is_banned).cloned().collect();
@@ -39,20 +39,6 @@ pub(super) fn decide_lift(group: Option<&Group>, unban: &Unban, context: &Contex
 }
 
 /// Checks the right to ban at all, and then each target.
-fn check_rights(
-    group: &Group,
-    operator: &Operator,
-    targets: &[&AccountId],
-    on_target: fn(Role) -> Operation,
-    limits: &Limits,
-) -> Result<(), Refusal> {
-    let (kind, rank, options) = (group.facts().kind, group.rank(operator), group.options(limits));
-    permit(kind, rank, Operation::Ban, options)?;
-    // Somebody who has no place in the room stands where an ordinary member does.
-    let role = |account: &AccountId| group.role(account).unwrap_or(Role::Member);
-    targets.iter().try_for_each(|account| permit(kind, rank, on_target(role(account)), options))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;

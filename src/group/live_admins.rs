@@ -5,8 +5,8 @@
 
 use super::command::distinct;
 use super::limits::within;
-use super::role::{Operation, permit};
-use super::{ChangeLiveAdmins, Context, Decision, Event, Group, Notice, Refusal, Report, Role, notice};
+use super::role::Operation;
+use super::{ChangeLiveAdmins, Context, Decision, Event, Group, Notice, Refusal, Report, notice};
 use crate::id::AccountId;
 
 pub(super) fn decide(
@@ -16,13 +16,9 @@ pub(super) fn decide(
 ) -> Result<Decision, Refusal> {
     let group = group.ok_or(Refusal::NoSuchGroup)?;
     let facts = group.facts();
-    let (rank, options) = (group.rank(&change.operator), group.options(context.limits));
-    permit(facts.kind, rank, Operation::ChangeLiveAdmins, options)?;
     let accounts = distinct(&change.accounts);
-    for account in &accounts {
-        let role = group.role(account).unwrap_or(Role::Member);
-        permit(facts.kind, rank, Operation::ChangeLiveAdmin(role), options)?;
-    }
+    let (any, each) = (Operation::ChangeLiveAdmins, Operation::ChangeLiveAdmin);
+    group.permit_on_each(&change.operator, any, each, &accounts, context.limits)?;
 
     let is_admin = |account: &&AccountId| group.member(account).is_some();
     let accounts: Vec<AccountId> =
@@ -51,7 +47,7 @@ fn decision(group: &Group, change: &ChangeLiveAdmins, accounts: Vec<AccountId>, 
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::group::{Answer, Kind, Rank};
+    use crate::group::{Answer, Kind, Rank, Role};
 
     fn a_room() -> Given {
         given(a_group(Kind::AvChatRoom).owner("ann").admin("amy"))

@@ -4,9 +4,9 @@
 //! membership: it outlives leaving, so that it can be lifted from somebody who has left.
 
 use super::command::{distinct, until_secs};
-use super::role::{Operation, permit};
+use super::role::Operation;
 use super::{
-    Context, Decision, Event, Group, Limits, Mute, Notice, Operator, Refusal, Report, Restriction, Role, Tip, notice,
+    Context, Decision, Event, Group, Limits, Mute, Notice, Operator, Refusal, Report, Restriction, Tip, notice,
 };
 use crate::id::AccountId;
 use crate::time::Stamp;
@@ -35,14 +35,8 @@ pub(super) fn check_rights(
     for_secs: u32,
     limits: &Limits,
 ) -> Result<(), Refusal> {
-    let (kind, rank, options) = (group.facts().kind, group.rank(operator), group.options(limits));
-    permit(kind, rank, Operation::Mute, options)?;
-    targets.iter().try_for_each(|account| {
-        // Somebody who is not in it stands where an ordinary member does.
-        let role = group.role(account).unwrap_or(Role::Member);
-        let operation = if for_secs == 0 { Operation::UnmuteTarget(role) } else { Operation::MuteTarget(role) };
-        permit(kind, rank, operation, options)
-    })
+    let on_target = if for_secs == 0 { Operation::UnmuteTarget } else { Operation::MuteTarget };
+    group.permit_on_each(operator, Operation::Mute, on_target, targets, limits)
 }
 
 /// Says whether a span that begins now, or the end of one, makes a difference to an account.

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::role::Options;
+use super::role::{Operation, Options, permit};
 use super::{
     AddedMember, ApplyJoin, Created, CustomField, FOR_EVER_SECS, ImportedMember, InviteJoin, Kind, Limits,
-    MemberChange, MsgFlag, Notice, Operator, ProfileChange, Rank, Role, custom,
+    MemberChange, MsgFlag, Notice, Operator, ProfileChange, Rank, Refusal, Role, custom,
 };
 use crate::id::AccountId;
 use crate::time::Stamp;
@@ -235,6 +235,22 @@ impl Group {
             true => Some(Role::Owner),
             false => self.member(account).map(|member| member.role),
         }
+    }
+
+    /// Whether the operator may do something at all, and then to each of the targets; who is no member is judged as
+    /// an ordinary one.
+    pub(super) fn permit_on_each(
+        &self,
+        operator: &Operator,
+        operation: Operation,
+        on_target: impl Fn(Role) -> Operation,
+        targets: &[&AccountId],
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
+        let (kind, rank, options) = (self.facts.kind, self.rank(operator), self.options(limits));
+        permit(kind, rank, operation, options)?;
+        let role = |account: &AccountId| self.role(account).unwrap_or(Role::Member);
+        targets.iter().try_for_each(|account| permit(kind, rank, on_target(role(account)), options))
     }
 
     /// The settings that rights depend on, of the group and of its app.

@@ -6,7 +6,7 @@ use muster_cluster::{DiskError, Lookup, Rows, ShardId, Slot, shard_of_slot};
 use serde::de::DeserializeOwned;
 
 use super::codes::{Head, card_of, kind_byte, member_of};
-use super::requests::bucket_of;
+use super::requests::buckets_searched;
 use crate::group::{Card, Kind, Member, Profile, Restriction};
 use crate::id::{AccountId, AppId, Gno, GroupId};
 use crate::store::keys::{self, RequestName, slot_of_app, slot_of_group, slot_of_quota};
@@ -164,23 +164,11 @@ impl Lookups {
         Ok(named.collect())
     }
 
-    /// Groups of an app in this shard, which must be `shard`; `None`: of all kinds. Never `Absent`.
-    pub fn groups_now(&self, shard: ShardId, app: AppId, kind: Option<Kind>) -> Result<Lookup<u64>, DiskError> {
+    /// Groups of an app, of these kinds, in this shard, which must be `shard`.
+    pub fn groups(&self, shard: ShardId, app: AppId, kinds: &[Kind]) -> Result<u64, DiskError> {
         let mut sum = 0;
-        for kind in Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k)) {
-            match self.rows.read_cached(&self.keys.census(shard, app, kind_byte(kind)), decode::<u64>)? {
-                Lookup::Found(count) => sum += count,
-                Lookup::Absent => {}
-                Lookup::Cold => return Ok(Lookup::Cold),
-            }
-        }
-        Ok(Lookup::Found(sum))
-    }
-
-    pub fn groups(&self, shard: ShardId, app: AppId, kind: Option<Kind>) -> Result<u64, DiskError> {
-        let mut sum = 0;
-        for kind in Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k)) {
-            sum += self.rows.read(&self.keys.census(shard, app, kind_byte(kind)), decode::<u64>)?.unwrap_or(0);
+        for kind in kinds {
+            sum += self.rows.read(&self.keys.census(shard, app, kind_byte(*kind)), decode::<u64>)?.unwrap_or(0);
         }
         Ok(sum)
     }
@@ -203,9 +191,8 @@ impl Lookups {
         name: RequestName<'_>,
         at: Stamp,
     ) -> Result<Lookup<RequestAnswer>, DiskError> {
-        let now = bucket_of(at);
         let mut is_cold = false;
-        for bucket in [now, now.saturating_sub(1)] {
+        for bucket in buckets_searched(at) {
             let key = self.keys.request(shard, bucket, name);
             match self.rows.read_cached(&key, decode::<RequestRow>)? {
                 Lookup::Found(row) => return Ok(Lookup::Found(row.answer)),
@@ -222,8 +209,7 @@ impl Lookups {
         name: RequestName<'_>,
         at: Stamp,
     ) -> Result<Option<RequestAnswer>, DiskError> {
-        let now = bucket_of(at);
-        for bucket in [now, now.saturating_sub(1)] {
+        for bucket in buckets_searched(at) {
             let key = self.keys.request(shard, bucket, name);
             if let Some(row) = self.rows.read(&key, decode::<RequestRow>)? {
                 return Ok(Some(row.answer));

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::group::{AddResult, Answer, RemoveResult};
-use crate::id::{AccountId, GroupId};
+use crate::id::{AccountId, AppId, GroupId};
 use crate::store::RequestAnswer;
+use crate::store::keys::RequestName;
 use crate::time::Stamp;
 
 /// A record is found for at least so long after its change, and at most for twice as long.
@@ -41,6 +42,19 @@ pub fn bucket_of(at: Stamp) -> u32 {
     u32::try_from(at.0 / REQUEST_BUCKET_MS).unwrap_or(u32::MAX)
 }
 
+/// Where records of late lie, the latest first: what is older is found no more.
+pub fn buckets_searched(now: Stamp) -> [u32; 2] {
+    let latest = bucket_of(now);
+    [latest, latest.saturating_sub(1)]
+}
+
+impl ClientRequest {
+    /// Names its record; `group` is `None` for that of a minted id.
+    pub fn name<'a>(&'a self, app: AppId, group: Option<&'a GroupId>) -> RequestName<'a> {
+        RequestName { app, caller: self.caller.as_str(), command: self.command, group, id: &self.id }
+    }
+}
+
 impl RequestForm {
     pub fn new(request: &ClientRequest, answer: RequestAnswer) -> Self {
         Self {
@@ -49,6 +63,11 @@ impl RequestForm {
             id: request.id.to_string(),
             answer,
         }
+    }
+
+    /// As [`ClientRequest::name`].
+    pub fn name<'a>(&'a self, app: AppId, group: Option<&'a GroupId>) -> RequestName<'a> {
+        RequestName { app, caller: &self.caller, command: &self.command, group, id: &self.id }
     }
 }
 

@@ -8,10 +8,10 @@ use muster_cluster::{DiskError, SLOTS, ShardId, Slot, Transaction, shard_of_slot
 use rustc_hash::FxHashMap;
 
 use super::codes::Head;
-use super::requests::{RequestForm, bucket_of};
+use super::requests::{RequestForm, bucket_of, buckets_searched};
 use crate::group::{CustomField, ProfileChange};
 use crate::id::{AppId, Gno, GroupId};
-use crate::store::keys::{Keys, RequestName};
+use crate::store::keys::Keys;
 use crate::store::{
     AccountHeader, GroupHeader, GroupLogRow, Key, OutboxHead, ProfileRow, RequestRow, ShardRow, decode, encode,
 };
@@ -176,8 +176,7 @@ impl<'a, 'tx> Writer<'a, 'tx> {
 
     /// Records what a repetition of a request is answered.
     pub fn record(&mut self, app: AppId, group: Option<&GroupId>, request: RequestForm, at: Stamp) {
-        let name = RequestName { app, caller: &request.caller, command: &request.command, group, id: &request.id };
-        let key = self.keys.request(self.shard, bucket_of(at), name);
+        let key = self.keys.request(self.shard, bucket_of(at), request.name(app, group));
         self.tx.put(key, encode(&RequestRow { at: at.0, answer: request.answer }));
     }
 
@@ -189,10 +188,8 @@ impl<'a, 'tx> Writer<'a, 'tx> {
         request: &RequestForm,
         at: Stamp,
     ) -> Result<bool, DiskError> {
-        let name = RequestName { app, caller: &request.caller, command: &request.command, group, id: &request.id };
-        let now = bucket_of(at);
-        for bucket in [now, now.saturating_sub(1)] {
-            if self.tx.read(&self.keys.request(self.shard, bucket, name), |_| ())?.is_some() {
+        for bucket in buckets_searched(at) {
+            if self.tx.read(&self.keys.request(self.shard, bucket, request.name(app, group)), |_| ())?.is_some() {
                 return Ok(true);
             }
         }

@@ -6,6 +6,7 @@ use crate::api::Call;
 use crate::api::about::{About, Example, Is, KINDS_LISTED, Limit, Shape, Topic, U64, optional, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
+use crate::api::fields;
 use crate::api::json::Json;
 
 pub const ABOUT: About = About {
@@ -50,11 +51,7 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Option<AllGroupsQuery>
     let limit = body.integer_above_zero("Limit", u64::MAX)?;
     let next = body.integer("Next", u64::MAX)?.unwrap_or(0);
     let kind = kind(body)?;
-    let query = AllGroupsQuery {
-        kind: kind.flatten(),
-        next,
-        limit: limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max)),
-    };
+    let query = AllGroupsQuery { kind: kind.flatten(), next, limit: fields::page_size(limit, limit_max) };
     Ok((kind != Some(None)).then_some(query))
 }
 

@@ -7,6 +7,7 @@ use crate::api::about::{
 };
 use crate::api::body::Object;
 use crate::api::error::Failure;
+use crate::api::fields;
 use crate::api::json::Json;
 use crate::id::GroupId;
 
@@ -48,7 +49,7 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, BanQuery), F
     let limit = body.integer_above_zero("Limit", u64::MAX)?;
     let query = BanQuery {
         offset: body.required_integer("Offset", u64::MAX)?,
-        limit: limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max)),
+        limit: fields::page_size(limit, limit_max),
         now_secs: call.now_secs,
     };
     Ok((body.group_id("GroupId")?, query))

@@ -69,7 +69,7 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
     let of_community = group.as_str().starts_with(COMMUNITY_PREFIX);
     let limits = &call.rules.limits;
     let limit_max = if of_community { limits.member_page_community } else { limits.member_page };
-    let limit = limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max));
+    let limit = fields::page_size(limit, limit_max);
     let from = match (of_community, next.as_ref()) {
         (false, _) => PageStart::Offset(offset),
         (true, "") => PageStart::JoinSeq(0),

@@ -124,7 +124,7 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
         with_live_rooms: body.flag("WithHugeGroups")?.unwrap_or(false) || kind == Some(Some(Kind::AvChatRoom)),
         with_inactive: body.flag("WithNoActiveGroups")?.unwrap_or(false),
         offset: usize::try_from(offset).unwrap_or(usize::MAX),
-        limit: limit.map_or(limit_max, |limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limit_max)),
+        limit: fields::page_size(limit, limit_max),
         with_group: base.is_some(),
         with_own: own.is_some(),
     };

@@ -92,7 +92,7 @@ impl Writer<'_, '_> {
         join_seq: u64,
         newcomer: &Newcomer<'_>,
     ) -> Result<(), DiskError> {
-        self.put_new(slot, gno, join_seq, newcomer)?;
+        self.insert_live_admin(slot, gno, join_seq, newcomer)?;
         self.change_place(slot, gno, join_seq, 1)
     }
 
@@ -107,10 +107,6 @@ impl Writer<'_, '_> {
         join_seq: u64,
         newcomer: &Newcomer<'_>,
     ) -> Result<(), DiskError> {
-        self.put_new(slot, gno, join_seq, newcomer)
-    }
-
-    fn put_new(&mut self, slot: Slot, gno: Gno, join_seq: u64, newcomer: &Newcomer<'_>) -> Result<(), DiskError> {
         let Newcomer { account, role, mute_until, .. } = *newcomer;
         let key = self.keys.member_key(slot, gno, account);
         if let Some(present) = self.tx.read(&key, decode::<MemberKey>)? {

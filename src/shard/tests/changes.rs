@@ -293,7 +293,7 @@ fn a_census_is_taken_where_there_was_none() {
         let all = (0..SHARDS).map(of(Kind::Public)).chain((0..SHARDS).map(of(Kind::Meeting)));
         all.map(|(shard, kind)| {
             let lookups = Lookups::new(world.sides[usize::from(shard.0)].bench.rows().clone());
-            lookups.groups(shard, APP, Some(kind)).expect("rows")
+            lookups.groups(shard, APP, &[kind]).expect("rows")
         })
         .collect()
     };
