@@ -83,6 +83,7 @@ catalogue! {
     gauge http_inflight = "muster_http_inflight_requests", "requests under way";
     counter http_overload = "muster_http_overload_refusals_total", "requests refused at the door because actors.inflight_max were under way";
     counter http_panics = "muster_http_panics_total", "handlers that panicked; each is a defect";
+    counter kept_answers = "muster_http_kept_answers_total", "reads answered as before because nothing they show has changed";
     counter auth_failures = "muster_auth_failures_total", "signatures that did not verify";
     counter auth_locked = "muster_auth_locked_total", "requests refused with 70050 after too many failed signatures";
     counter proposals = "muster_proposals_total", "commands handed to the log";

@@ -26,5 +26,5 @@ pub use start::{StartError, start};
 // What reads answer is made where rows are read; the front door knows it from here.
 pub use crate::shard::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, ClientRequest, GroupView, JoinedGroup, JoinedList, JoinedQuery,
-    KeyValues, LiveAdmins, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart,
+    KeyValues, LiveAdmins, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart, Version,
 };

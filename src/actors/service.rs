@@ -22,7 +22,7 @@ use super::{
 use crate::group::{Answer, Command, Kind, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
 use crate::shard::reads::{self, Joined};
-use crate::shard::{ClientRequest, Head, Job, slot_of, slot_of_account};
+use crate::shard::{ClientRequest, Head, Job, Version, slot_of, slot_of_account};
 use crate::time::SystemClock;
 
 /// Why a command has no outcome, or a refusing one. The three are told apart on the wire.
@@ -266,6 +266,18 @@ impl Service {
         let route = self.up_to_date(app, group).await?;
         let head = reads::head(&route.rows, app, group).map_err(unreadable)?.ok_or(ReadError::NoSuchGroup)?;
         Ok((route, head))
+    }
+
+    /// The version that a group has now; `None`: there is none of that name.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn version(&self, app: AppId, group: &GroupId, deadline: Instant) -> Result<Option<Version>, ReadError> {
+        within(deadline, async {
+            let route = self.up_to_date(app, group).await?;
+            reads::version(&route.rows, app, group).map_err(unreadable)
+        })
+        .await
     }
 
     /// Waits until everything that the shard has received by now is applied.

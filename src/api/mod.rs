@@ -22,6 +22,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;
+mod kept;
 mod openapi;
 mod ops;
 mod query;
@@ -48,6 +49,7 @@ use self::auth::{Auth, Caller};
 use self::body::Object;
 use self::error::Failure;
 use self::json::Json;
+use self::kept::{Kept, KeptAnswers, Rendered};
 use self::query::{Family, Query};
 use self::rates::Rates;
 use crate::actors::{ClientRequest, Service, SubmitError};
@@ -206,11 +208,16 @@ impl Endpoint {
         }
     }
 
-    async fn handle(self, service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
-        match self {
+    /// Whether its answers say what they show, so that one may be given again.
+    fn is_kept(self) -> bool {
+        matches!(self, Endpoint::GetGroupInfo | Endpoint::GetGroupMemberInfo)
+    }
+
+    async fn handle(self, service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Rendered, Failure> {
+        let answer = match self {
+            Endpoint::GetGroupInfo => return admin::get_group_info::handle(service, call, body).await,
+            Endpoint::GetGroupMemberInfo => return admin::get_group_member_info::handle(service, call, body).await,
             Endpoint::CreateGroup => admin::create_group::handle(service, call, body).await,
-            Endpoint::GetGroupInfo => admin::get_group_info::handle(service, call, body).await,
-            Endpoint::GetGroupMemberInfo => admin::get_group_member_info::handle(service, call, body).await,
             Endpoint::AddGroupMember => admin::add_group_member::handle(service, call, body).await,
             Endpoint::DeleteGroupMember => admin::delete_group_member::handle(service, call, body).await,
             Endpoint::ModifyGroupBaseInfo => admin::modify_group_base_info::handle(service, call, body).await,
@@ -245,7 +252,8 @@ impl Endpoint {
             Endpoint::MultiaccountImport => accounts::multiaccount_import::handle(service, call, body).await,
             Endpoint::AccountCheck => accounts::account_check::handle(service, call, body).await,
             Endpoint::AccountDelete => accounts::account_delete::handle(service, call, body).await,
-        }
+        };
+        Ok(Rendered { body: answer?, shown: None })
     }
 }
 
@@ -259,6 +267,7 @@ struct Door {
     auth: Auth,
     http: config::Http,
     strict_accounts: bool,
+    kept: KeptAnswers,
     inflight: AtomicUsize,
     /// The id of the next request.
     requests: AtomicU64,
@@ -288,6 +297,7 @@ impl Api {
             auth: Auth::new(apps, config.auth.clone()),
             http: config.http.clone(),
             strict_accounts: config.ids.user_id_strict,
+            kept: KeptAnswers::new(config.api.kept_answers_bytes),
             inflight: AtomicUsize::new(0),
             // Two runs of a node rarely give the same id, so that logs kept together stay apart.
             requests: AtomicU64::new(rand::random()),
@@ -448,7 +458,7 @@ impl Door {
         }
         let (code, body) = match outcome {
             Ok(body) => (0, body),
-            Err(failure) => (failure.code, json::failure(&failure)),
+            Err(failure) => (failure.code, json::failure(&failure).into()),
         };
         self.metrics[place.unwrap_or(ENDPOINTS.len())].answered(code, started.elapsed().as_secs_f64());
         metrics::get().upkeep_each_second(SystemClock.now() / 1000);
@@ -467,7 +477,7 @@ impl Door {
         command: Result<(Family, &str), Failure>,
         place: Option<usize>,
         started: Instant,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Bytes, Failure> {
         let _place = self.admit()?;
         let by_get = request.method() == Method::GET && command.as_ref().is_ok_and(|command| BY_GET.contains(command));
         if request.method() != Method::POST && !by_get {
@@ -494,11 +504,29 @@ impl Door {
             None => Bytes::new(),
         };
         let body = if by_get && body.is_empty() { Bytes::from_static(b"{}") } else { body };
-        let body = Object::parse(&body, self.strict_accounts)?;
         let deadline = started + Duration::from_millis(self.http.timeout_ms);
-        let request = if changes { client_request(&body, command, &query.identifier)? } else { None };
+        if endpoint.is_kept()
+            && let Some(kept) = self.kept.find(app, place, &body, now_secs)
+            && self.still_holds(app, &kept, deadline).await?
+        {
+            metrics::get().kept_answers.increment(1);
+            return Ok(kept.body);
+        }
+        let asked = Object::parse(&body, self.strict_accounts)?;
+        let request = if changes { client_request(&asked, command, &query.identifier)? } else { None };
         let call = Call { rules, app, caller: query.identifier, deadline, now_secs, request };
-        endpoint.handle(&self.service, &call, &body).await
+        let rendered = endpoint.handle(&self.service, &call, &asked).await?;
+        Ok(self.kept.keep(app, place, &body, rendered))
+    }
+
+    /// Whether nothing that an answer shows has changed since.
+    async fn still_holds(&self, app: AppId, kept: &Kept, deadline: Instant) -> Result<bool, Failure> {
+        for (group, version) in &*kept.groups {
+            if self.service.version(app, group, deadline).await? != Some(*version) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Takes a place among the requests under way, before any work is done for it.

@@ -83,6 +83,8 @@ pub struct Storage {
 #[serde(default, deny_unknown_fields)]
 pub struct Api {
     pub index_wait_ms: u64,
+    /// 0: none are kept.
+    pub kept_answers_bytes: usize,
 }
 
 /// Signatures. Source: docs/spec/usersig.md 3 and 4.
@@ -238,7 +240,7 @@ impl Default for Storage {
 
 impl Default for Api {
     fn default() -> Self {
-        Self { index_wait_ms: 1_000 }
+        Self { index_wait_ms: 1_000, kept_answers_bytes: 64 * MIB }
     }
 }
 
@@ -317,6 +319,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     range("storage.log_bytes_max", storage.log_bytes_max, MIB as u64, u64::MAX)?;
 
     range("api.index_wait_ms", api.index_wait_ms, 0, http.timeout_ms)?;
+    range("api.kept_answers_bytes", api.kept_answers_bytes as u64, 0, 1 << 40)?;
 
     range("auth.fail_window_secs", auth.fail_window_secs, 1, 86_400)?;
     range("auth.max_usersig_bytes", auth.max_usersig_bytes as u64, 256, 64 * KIB as u64)?;

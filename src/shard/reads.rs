@@ -16,10 +16,10 @@ use super::codes::Head;
 use crate::group::Facts;
 use crate::id::{AppId, Gno, GroupId};
 use crate::store::keys::slot_of_group;
-use crate::store::{GroupHeader, Keys, decode};
+use crate::store::{GroupHeader, Keys, Version, decode};
 
 pub use all_groups::all_groups;
-pub use groups::{LISTED_MEMBERS_MAX, group, head};
+pub use groups::{LISTED_MEMBERS_MAX, group, head, version};
 pub use joined::{Joined, ids_only, joined, joined_count, joined_group, keep_by_topics, page};
 pub use members::{live_admins, members, members_walked, named_members};
 pub use restrictions::{bans, muted};
@@ -31,6 +31,7 @@ struct Opened<'a> {
     keys: Keys,
     slot: Slot,
     gno: Gno,
+    version: Version,
     facts: Facts,
 }
 
@@ -39,6 +40,6 @@ fn open<'a>(rows: &'a Rows, app: AppId, id: &GroupId) -> Result<Option<Opened<'a
     let view = rows.view();
     let keys = Keys::new(view.generation());
     let Some(header) = view.read(&keys.header(app, id), decode::<GroupHeader>)? else { return Ok(None) };
-    let Head { gno, facts, .. } = Head::from(header);
-    Ok(Some(Opened { view, keys, slot: slot_of_group(app, id), gno, facts }))
+    let Head { gno, version, facts, .. } = Head::from(header);
+    Ok(Some(Opened { view, keys, slot: slot_of_group(app, id), gno, version, facts }))
 }

@@ -2,12 +2,15 @@
 
 use crate::group::{CustomField, Facts, Kind, MsgFlag, Role};
 use crate::id::{AccountId, GroupId};
+use crate::store::Version;
 use crate::time::Stamp;
 
 /// A group as it was committed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupView {
     pub id: GroupId,
+    /// What was read under it once is what is read under it again.
+    pub version: Version,
     pub facts: Facts,
     pub name: String,
     pub introduction: String,
@@ -55,6 +58,8 @@ pub enum PageStart {
 /// A page of members.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberPage {
+    /// Of the group.
+    pub version: Version,
     pub kind: Kind,
     /// All members of the group, whatever the roles asked for.
     pub member_count: u32,

@@ -46,6 +46,7 @@ mod client_req_id;
 mod concurrency;
 mod envelope;
 mod fields;
+mod kept_answers;
 mod limit_keys;
 mod model;
 mod openapi;

@@ -11,6 +11,7 @@ use crate::api::body::Object;
 use crate::api::error::{self, Failure};
 use crate::api::fields::{self, CustomFilter, Fields, MemberShape};
 use crate::api::json::Json;
+use crate::api::kept::{Rendered, Shown};
 use crate::api::{Call, Rules};
 use crate::group::Kind;
 use crate::id::{GroupId, MalformedId};
@@ -72,7 +73,7 @@ pub const ABOUT: About = About {
     },
 };
 
-pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Rendered, Failure> {
     let asked = read(call, body)?;
     // An id that cannot be anybody's fails alone, like one that is nobody's.
     let parsed: Vec<Result<GroupId, MalformedId>> = asked.ids.iter().map(|id| GroupId::parse(id)).collect();
@@ -90,7 +91,19 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
             },
         });
     }
-    render(call, &asked, &found)
+    let body = render(call, &asked, &found)?;
+    Ok(Rendered { body, shown: shown(&found, call.now_secs) })
+}
+
+/// What an answer about these shows; `None` if it says of one that there is nothing, which has no version.
+fn shown(found: &[Found], now_secs: u64) -> Option<Shown> {
+    let mut shown = Shown::default();
+    for group in found {
+        let group = group.as_ref().ok()?;
+        shown.group(&group.id, group.version);
+        group.members.iter().flatten().for_each(|member| shown.over_at(member.mute_until, now_secs));
+    }
+    Some(shown)
 }
 
 pub fn read<'a>(call: &Call<'_>, body: &Object<'a>) -> Result<Asked<'a>, Failure> {

@@ -9,6 +9,7 @@ use crate::api::body::Object;
 use crate::api::error::{self, Failure};
 use crate::api::fields::{self, MemberShape};
 use crate::api::json::Json;
+use crate::api::kept::{Rendered, Shown};
 use crate::group::Kind;
 use crate::id::GroupId;
 
@@ -52,10 +53,14 @@ pub const ABOUT: About = About {
     },
 };
 
-pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
+pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Rendered, Failure> {
     let Asked { group, query, shape } = read(call, body)?;
     let page = service.members(call.app, &group, query, call.deadline).await?;
-    render(call, &page, &shape)
+    let body = render(call, &page, &shape)?;
+    let mut shown = Shown::default();
+    shown.group(&group, page.version);
+    page.members.iter().for_each(|member| shown.over_at(member.mute_until, call.now_secs));
+    Ok(Rendered { body, shown: Some(shown) })
 }
 
 pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
@@ -99,7 +104,7 @@ fn render(call: &Call<'_>, page: &MemberPage, shape: &MemberShape) -> Result<Vec
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, a_member, code, described, text};
+    use super::super::testing::{Bench, VERSION, a_member, code, described, text};
     use super::*;
     use crate::config::Config;
     use crate::group::Role;
@@ -156,8 +161,13 @@ mod tests {
         let bench = Bench::new();
         let mut past = a_member("otto");
         past.mute_until = super::super::testing::NOW_SECS;
-        let page =
-            MemberPage { kind: Kind::Public, member_count: 37, members: vec![a_member("mira"), past], next: Some(9) };
+        let page = MemberPage {
+            version: VERSION,
+            kind: Kind::Public,
+            member_count: 37,
+            members: vec![a_member("mira"), past],
+            next: Some(9),
+        };
         assert_eq!(
             answer(&bench, r#"{"GroupId":"g","MemberInfoFilter":["Role","MuteUntil","NameCard"]}"#, &page).unwrap(),
             r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"MemberNum":37,"MemberList":[{"Member_Account":"mira","Role":"Admin","NameCard":"Card","MuteUntil":1788009000},{"Member_Account":"otto","Role":"Admin","NameCard":"Card","MuteUntil":0}]}"#,
@@ -176,7 +186,8 @@ mod tests {
     #[test]
     fn a_community_has_a_cursor() {
         let bench = Bench::new();
-        let mut page = MemberPage { kind: Kind::Community, member_count: 2, members: vec![], next: Some(42) };
+        let mut page =
+            MemberPage { version: VERSION, kind: Kind::Community, member_count: 2, members: vec![], next: Some(42) };
         assert!(
             answer(&bench, r#"{"GroupId":"@TGS#_c"}"#, &page).unwrap().ends_with(r#""MemberList":[],"Next":"42"}"#)
         );
@@ -189,7 +200,7 @@ mod tests {
         let mut config = Config::default();
         config.http.max_response_bytes = 1_024;
         let members = (0..50).map(|i| a_member(&format!("u{i}"))).collect();
-        let page = MemberPage { kind: Kind::Public, member_count: 50, members, next: None };
+        let page = MemberPage { version: VERSION, kind: Kind::Public, member_count: 50, members, next: None };
         assert_eq!(code(answer(&Bench::with(&config), r#"{"GroupId":"g"}"#, &page)), 10018);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 pub use super::describing::described;
 
-use crate::actors::{GroupView, MemberView};
+use crate::actors::{GroupView, MemberView, Version};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::{Call, Rules};
@@ -71,6 +71,9 @@ pub fn text(answer: Vec<u8>) -> String {
     text
 }
 
+/// Of whatever is shown.
+pub const VERSION: Version = Version { term: 1, activation: 1, counter: 1 };
+
 pub fn a_group(kind: Kind) -> GroupView {
     let facts = Facts {
         kind,
@@ -97,6 +100,7 @@ pub fn a_group(kind: Kind) -> GroupView {
     };
     GroupView {
         id: GroupId::parse("trail-club").expect("a group id"),
+        version: VERSION,
         facts,
         name: "Trail \"club\"".to_owned(),
         introduction: String::new(),

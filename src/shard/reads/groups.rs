@@ -7,7 +7,7 @@ use crate::id::{AppId, GroupId};
 use crate::shard::codes::Head;
 use crate::shard::view::GroupView;
 use crate::store::keys::slot_of_group;
-use crate::store::{GroupHeader, Keys, MemberRow, ProfileRow, decode};
+use crate::store::{GroupHeader, Keys, MemberRow, ProfileRow, Version, decode};
 
 /// A full list of members is only given of groups up to so many. Source: docs/spec/rest-api.md 4.3.
 pub const LISTED_MEMBERS_MAX: u32 = 6000;
@@ -16,6 +16,12 @@ pub const LISTED_MEMBERS_MAX: u32 = 6000;
 pub fn head(rows: &Rows, app: AppId, id: &GroupId) -> Result<Option<Head>, DiskError> {
     let keys = Keys::new(rows.generation());
     Ok(rows.read(&keys.header(app, id), decode::<GroupHeader>)?.map(Head::from))
+}
+
+/// The version that a group has now.
+pub fn version(rows: &Rows, app: AppId, id: &GroupId) -> Result<Option<Version>, DiskError> {
+    let keys = Keys::new(rows.generation());
+    rows.read(&keys.header(app, id), |header| decode::<GroupHeader>(header).version)
 }
 
 /// One group, with its members if wanted and if it is small enough to list.
@@ -35,7 +41,7 @@ pub(super) fn group_of(
     with_members: bool,
 ) -> Result<GroupView, DiskError> {
     let (slot, head) = (slot_of_group(app, id), Head::from(header));
-    let (gno, facts) = (head.gno, head.facts);
+    let (gno, version, facts) = (head.gno, head.version, head.facts);
     let lists = with_members && facts.kind.stores_members() && facts.member_count <= LISTED_MEMBERS_MAX;
     let mut profile = None;
     let mut members = lists.then(|| Vec::with_capacity(facts.member_count as usize));
@@ -59,6 +65,7 @@ pub(super) fn group_of(
     }
     Ok(GroupView {
         id: id.clone(),
+        version,
         facts,
         name: profile.name,
         introduction: profile.introduction,

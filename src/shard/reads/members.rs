@@ -58,7 +58,13 @@ fn wants(query: &MemberQuery, role: Role) -> bool {
 pub fn members(rows: &Rows, app: AppId, id: &GroupId, query: &MemberQuery) -> Result<Option<MemberPage>, DiskError> {
     let Some(group) = open(rows, app, id)? else { return Ok(None) };
     let facts = &group.facts;
-    let mut page = MemberPage { kind: facts.kind, member_count: facts.member_count, members: Vec::new(), next: None };
+    let mut page = MemberPage {
+        version: group.version,
+        kind: facts.kind,
+        member_count: facts.member_count,
+        members: Vec::new(),
+        next: None,
+    };
     if !facts.kind.stores_members() {
         return Ok(Some(page));
     }
