@@ -248,6 +248,7 @@ fn cluster_options(config: &Config) -> Result<ClusterOptions, OpenError> {
         disk: DiskOptions {
             flush: storage.flush,
             block_cache_bytes: storage.block_cache_bytes,
+            row_cache_bytes: storage.row_cache_bytes,
             memtable_bytes: storage.memtable_bytes,
             wal_bytes: storage.wal_bytes,
             start_check_bytes_max: storage.start_check_bytes_max,

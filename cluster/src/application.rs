@@ -29,8 +29,17 @@ pub enum Payload {
 /// writes are behind it.
 pub type Release = Box<dyn FnOnce() + Send>;
 
+/// Says of a key whether its row is kept in memory; the same for a key at all times.
+pub type Keeps = fn(&[u8]) -> bool;
+
 /// The state of one shard, fed by its log.
 pub trait ShardMachine: Send + 'static {
+    /// Says by its key whether a row is looked up so often that its newest value should stay in memory. A row that
+    /// seldom exists should not: only what is there is kept.
+    fn keeps(&self) -> Keeps {
+        |_| false
+    }
+
     /// Applies `entries` in log order. Reads and writes go through `tx` and nowhere else; what is not in
     /// the rows and not in the entries must not decide anything, or replicas would differ.
     ///

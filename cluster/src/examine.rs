@@ -10,6 +10,7 @@ fn options() -> DiskOptions {
     DiskOptions {
         flush: true,
         block_cache_bytes: 32 << 20,
+        row_cache_bytes: 0,
         memtable_bytes: 32 << 20,
         wal_bytes: 256 << 20,
         start_check_bytes_max: u64::MAX,

@@ -120,7 +120,8 @@ impl Cluster {
     pub(crate) fn start(storage: Arc<dyn Storage>, node: u64, options: ClusterOptions) -> Result<Self, OpenError> {
         let path = &options.data_dir;
         let mint_slot = count_start(&*storage).map_err(|error| OpenError::of(path, error))?;
-        let disk = Disk::start(storage, options.disk.flush, options.disk.observer)
+        let DiskOptions { flush, row_cache_bytes, observer, .. } = options.disk;
+        let disk = Disk::start(storage, flush, row_cache_bytes, observer)
             .map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
         Ok(Self {
             inner: Arc::new(Inner {

@@ -13,7 +13,7 @@ mod raft;
 pub mod slot;
 pub mod testing;
 
-pub use application::{Committed, Payload, Release, ShardMachine, Transaction};
+pub use application::{Committed, Keeps, Payload, Release, ShardMachine, Transaction};
 pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health, Lookup, Row, Rows, View};
 pub use examine::examine;
 pub use handle::{BarrierError, Cluster, ClusterOptions, Leadership, OpenError, ProposeError, Proposed, ShardHandle};

@@ -22,6 +22,7 @@ pub fn options(data_dir: impl Into<std::path::PathBuf>, shards: u16) -> ClusterO
         disk: DiskOptions {
             flush: true,
             block_cache_bytes: 8 << 20,
+            row_cache_bytes: 1 << 20,
             memtable_bytes: 64 << 20,
             wal_bytes: 64 << 20,
             start_check_bytes_max: u64::MAX,
@@ -66,8 +67,9 @@ impl Bench {
     /// # Panics
     /// The system gives no thread.
     pub fn new(store: &MemoryStore) -> Self {
-        let disk = Disk::start(Arc::new(store.clone()), true, DiskObserver::default()).expect("threads for the disk");
-        Self { rows: Rows::new(disk.clone()), disk }
+        let disk = Disk::start(Arc::new(store.clone()), true, 1 << 20, DiskObserver::default());
+        let disk = disk.expect("threads for the disk");
+        Self { rows: Rows::new(disk.clone(), |_| true), disk }
     }
 
     pub fn rows(&self) -> &Rows {

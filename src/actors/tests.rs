@@ -76,6 +76,7 @@ async fn start_by(clock: Arc<dyn Clock>, folder: &std::path::Path, limits: Limit
         disk: DiskOptions {
             flush: false,
             block_cache_bytes: 8 << 20,
+            row_cache_bytes: 1 << 20,
             memtable_bytes: 8 << 20,
             wal_bytes: 64 << 20,
             start_check_bytes_max: u64::MAX,

@@ -70,6 +70,8 @@ pub struct Actors {
 pub struct Storage {
     pub flush: bool,
     pub block_cache_bytes: usize,
+    /// Of rows in use. 0: none are kept.
+    pub row_cache_bytes: usize,
     pub memtable_bytes: usize,
     pub wal_bytes: u64,
     /// Of table files whose rows are read at the start, newest first; the write-ahead log always is.
@@ -230,6 +232,7 @@ impl Default for Storage {
         Self {
             flush: true,
             block_cache_bytes: 256 * MIB,
+            row_cache_bytes: 64 * MIB,
             memtable_bytes: 256 * MIB,
             wal_bytes: 256 * MIB as u64,
             start_check_bytes_max: 1024 * MIB as u64,
@@ -314,6 +317,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     range("actors.idle_timeout_ms", actors.idle_timeout_ms, 100, DAY_MS)?;
 
     range("storage.block_cache_bytes", storage.block_cache_bytes as u64, MIB as u64, u64::MAX)?;
+    range("storage.row_cache_bytes", storage.row_cache_bytes as u64, 0, 1 << 40)?;
     range("storage.memtable_bytes", storage.memtable_bytes as u64, 4 * MIB as u64, u64::MAX)?;
     range("storage.wal_bytes", storage.wal_bytes, 4 * MIB as u64, u64::MAX)?;
     range("storage.log_bytes_max", storage.log_bytes_max, MIB as u64, u64::MAX)?;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use muster_cluster::{Committed, DiskError, Payload, Release, ShardId, ShardMachine, Slot, Transaction};
+use muster_cluster::{Committed, DiskError, Keeps, Payload, Release, ShardId, ShardMachine, Slot, Transaction};
 
 use self::events::Change;
 use super::codes::Head;
@@ -17,7 +17,7 @@ use super::requests::{REQUESTS_DROPPED_MAX, RequestForm};
 use super::rows::{Count, Known, Writer};
 use crate::group::{Event, Group, Notice};
 use crate::id::{AppId, Gno};
-use crate::store::{ShardRow, encode};
+use crate::store::{ShardRow, encode, is_kept};
 use crate::time::Stamp;
 
 mod disband;
@@ -101,6 +101,10 @@ impl Machine {
 }
 
 impl ShardMachine for Machine {
+    fn keeps(&self) -> Keeps {
+        is_kept
+    }
+
     fn apply(&mut self, entries: &[Committed], tx: &mut Transaction<'_>) -> Result<Option<Release>, DiskError> {
         let mut writer = Writer::new(tx, &mut self.known, self.shard, self.shards);
         let mut row = match self.row {

@@ -111,6 +111,16 @@ pub fn slot_of_app(app: AppId) -> Slot {
     slot_of(SLOT_KIND_APP, app.0, b"")
 }
 
+/// Whether the newest value of a row stays in memory: rows that every command or read of a group or account begins
+/// with, and counts that many commands change.
+pub fn is_kept(key: &[u8]) -> bool {
+    match key.get(PREFIX_LEN) {
+        Some(&(HEADER | ACCOUNT | QUOTA | CENSUS)) => true,
+        Some(&GROUP) => key.get(GROUP_SUB_LEN - 1) == Some(&SUB_PLACE),
+        _ => false,
+    }
+}
+
 fn shard_slot(shard: ShardId) -> Slot {
     Slot(SLOTS + shard.0)
 }

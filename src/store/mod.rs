@@ -5,7 +5,7 @@
 pub mod keys;
 mod rows;
 
-pub use keys::{Key, Keys};
+pub use keys::{Key, Keys, is_kept};
 pub use rows::{
     AccountHeader, AccountText, BanRow, CustomPair, FeedRow, GroupHeader, GroupLogRow, GroupText, IdentityRow, JobRow,
     JoinedRow, MemberKey, MemberRow, OutboxHead, ProfileRow, RequestAnswer, RequestRow, ShardRow, TipChange, Version,

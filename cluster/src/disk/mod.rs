@@ -8,6 +8,7 @@ mod folder;
 mod log_file;
 mod memory;
 mod rocks;
+mod row_cache;
 mod rows;
 mod storage;
 mod table_file;
@@ -24,6 +25,7 @@ pub use batch::{Batch, Family};
 pub(crate) use folder::{Folder, mark_damaged};
 pub use memory::MemoryStore;
 pub(crate) use rocks::Rocks;
+use row_cache::RowCache;
 pub(crate) use rows::Writes;
 pub use rows::{Rows, View};
 pub(crate) use storage::Storage;
@@ -71,6 +73,8 @@ pub struct DiskOptions {
     pub flush: bool,
     /// Blocks of table files kept in memory, their indexes and filters included.
     pub block_cache_bytes: usize,
+    /// Newest values of rows that a machine keeps in memory, see [`crate::ShardMachine::keeps`]. 0: none.
+    pub row_cache_bytes: usize,
     /// All memtables together, beside the block cache.
     pub memtable_bytes: usize,
     /// The write-ahead log beyond this is cut by writing the oldest memtables out.
@@ -104,16 +108,23 @@ pub struct Disk {
 
 struct Inner {
     storage: Arc<dyn Storage>,
+    kept: RowCache,
     vitals: Arc<Vitals>,
     queue: mpsc::Sender<Submission>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Disk {
-    pub(crate) fn start(storage: Arc<dyn Storage>, flush: bool, observer: DiskObserver) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        storage: Arc<dyn Storage>,
+        flush: bool,
+        row_cache_bytes: usize,
+        observer: DiskObserver,
+    ) -> std::io::Result<Self> {
         let vitals = Arc::new(Vitals::new(observer));
         let (queue, threads) = writer::start(storage.clone(), vitals.clone(), flush)?;
-        Ok(Self { inner: Arc::new(Inner { storage, vitals, queue, threads: Mutex::new(threads) }) })
+        let kept = RowCache::new(row_cache_bytes);
+        Ok(Self { inner: Arc::new(Inner { storage, kept, vitals, queue, threads: Mutex::new(threads) }) })
     }
 
     /// Whether the disk takes writes.
@@ -175,6 +186,10 @@ impl Disk {
         let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
         self.checked(self.inner.storage.get(family, key, &mut found))?;
         Ok(value)
+    }
+
+    fn kept(&self) -> &RowCache {
+        &self.inner.kept
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {

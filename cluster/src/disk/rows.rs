@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 
 use super::storage::{Cached, Snapshot};
 use super::{Batch, Disk, DiskError, Family, Lookup, Row};
+use crate::application::Keeps;
 
 /// The only generation there is until replicas are filled from snapshots.
 const FIRST_GENERATION: u32 = 1;
@@ -21,6 +22,7 @@ const FIRST_GENERATION: u32 = 1;
 pub struct Rows {
     disk: Disk,
     overlay: Arc<RwLock<Overlay>>,
+    keeps: Keeps,
 }
 
 /// Rows submitted and not yet written. Each carries the number of its batch: when a batch is written it takes
@@ -42,8 +44,8 @@ pub(crate) struct Retire {
 }
 
 impl Rows {
-    pub(crate) fn new(disk: Disk) -> Self {
-        Self { disk, overlay: Arc::default() }
+    pub(crate) fn new(disk: Disk, keeps: Keeps) -> Self {
+        Self { disk, overlay: Arc::default(), keeps }
     }
 
     pub(crate) fn disk(&self) -> &Disk {
@@ -60,6 +62,14 @@ impl Rows {
     /// # Errors
     /// The store failed or the row is damaged; then the disk has failed for good.
     pub fn read<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DiskError> {
+        if (self.keeps)(key) {
+            let read = || self.read_applied(key, Bytes::copy_from_slice);
+            return self.disk.kept().read(key, decode, read);
+        }
+        self.read_applied(key, decode)
+    }
+
+    fn read_applied<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DiskError> {
         // First the overlay, then the store: a row leaves the overlay only when the store has it.
         match self.overlaid(key) {
             Some(value) => Ok(value.map(|value| decode(&value))),
@@ -72,6 +82,28 @@ impl Rows {
     /// # Errors
     /// As [`Rows::read`].
     pub fn read_cached<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Lookup<T>, DiskError> {
+        if !(self.keeps)(key) {
+            return self.look_up(key, decode);
+        }
+        let mut is_cold = false;
+        let found = self.disk.kept().read(key, decode, || {
+            Ok(match self.look_up(key, Bytes::copy_from_slice)? {
+                Lookup::Found(value) => Some(value),
+                Lookup::Absent => None,
+                Lookup::Cold => {
+                    is_cold = true;
+                    None
+                }
+            })
+        })?;
+        Ok(match found {
+            Some(value) => Lookup::Found(value),
+            None if is_cold => Lookup::Cold,
+            None => Lookup::Absent,
+        })
+    }
+
+    fn look_up<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Lookup<T>, DiskError> {
         if let Some(value) = self.overlaid(key) {
             return Ok(value.map_or(Lookup::Absent, |value| Lookup::Found(decode(&value))));
         }
@@ -143,6 +175,10 @@ impl Rows {
             match &value {
                 Some(value) => batch.put(Family::State, key.clone(), value.clone()),
                 None => batch.delete(Family::State, key.clone()),
+            }
+            if (self.keeps)(&key) {
+                // Together with the overlay: who has seen this row sees every other row of the batch.
+                self.disk.kept().applied(&key, value.as_ref());
             }
             keys.push(key.clone());
             overlay.rows.insert(key, (number, value));

@@ -8,7 +8,7 @@ use super::rows::Writes;
 use super::*;
 
 fn disk(store: &MemoryStore) -> Disk {
-    Disk::start(Arc::new(store.clone()), true, DiskObserver::default()).expect("threads")
+    Disk::start(Arc::new(store.clone()), true, 1 << 20, DiskObserver::default()).expect("threads")
 }
 
 fn writes(rows: &[(&'static str, Option<&'static str>)]) -> Writes {
@@ -30,7 +30,7 @@ fn scanned(rows: &Rows, own: &Writes, limit: usize) -> Vec<String> {
 #[test]
 fn rows_on_their_way_are_seen_until_they_are_written_and_after() {
     let store = MemoryStore::new();
-    let rows = Rows::new(disk(&store));
+    let rows = Rows::new(disk(&store), |key| key == b"a");
     store_directly(&store, &[("a", "old")]);
     let mut batch = Batch::default();
     let retire = rows.overlay(writes(&[("a", Some("new")), ("b", None)]), &mut batch);
@@ -51,7 +51,7 @@ fn rows_on_their_way_are_seen_until_they_are_written_and_after() {
 #[test]
 fn a_batch_takes_only_its_own_rows_out_of_the_overlay() {
     let store = MemoryStore::new();
-    let rows = Rows::new(disk(&store));
+    let rows = Rows::new(disk(&store), |key| key == b"a");
     let (mut first, mut second) = (Batch::default(), Batch::default());
     let retire_first = rows.overlay(writes(&[("a", Some("1")), ("b", Some("1"))]), &mut first);
     let retire_second = rows.overlay(writes(&[("a", Some("2"))]), &mut second);
@@ -72,7 +72,7 @@ fn a_batch_takes_only_its_own_rows_out_of_the_overlay() {
 #[test]
 fn a_scan_merges_store_overlay_and_own_writes() {
     let store = MemoryStore::new();
-    let rows = Rows::new(disk(&store));
+    let rows = Rows::new(disk(&store), |key| key == b"a");
     store_directly(&store, &[("a", "s"), ("c", "s"), ("e", "s"), ("g", "s"), ("z", "out of range")]);
     let mut batch = Batch::default();
     let _retire =

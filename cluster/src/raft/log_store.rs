@@ -340,7 +340,8 @@ mod tests {
     const SHARD: ShardId = ShardId(1);
 
     fn log_on(store: &MemoryStore) -> LogStore {
-        let disk = Disk::start(Arc::new(store.clone()), true, crate::disk::DiskObserver::default()).expect("threads");
+        let disk =
+            Disk::start(Arc::new(store.clone()), true, 0, crate::disk::DiskObserver::default()).expect("threads");
         LogStore::new(SHARD, disk, None, u64::MAX)
     }
 

@@ -82,7 +82,7 @@ impl RunningReplica {
         let config = Arc::new(config(shard, timings).validate().map_err(|error| error.to_string())?);
         let applied = machine::read_applied(disk, shard).map_err(|error| error.to_string())?;
         let reports = Reports::new(&applied);
-        let rows = Rows::new(disk.clone());
+        let rows = Rows::new(disk.clone(), machine.keeps());
         // Half is cut when half has grown: what a peer may still want is kept a while.
         let log = LogStore::new(shard, disk.clone(), applied.0, timings.log_bytes_max / 2);
         let replica = Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone());
