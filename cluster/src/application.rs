@@ -81,12 +81,12 @@ impl<'a> Transaction<'a> {
 
     /// Writes a row; this transaction sees it at once, everybody when the apply ends.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.writes.insert(key.into(), Some(value.into()));
+        self.writes.insert(key, Some(value));
     }
 
     /// Deletes a row, if it is there.
     pub fn delete(&mut self, key: Vec<u8>) {
-        self.writes.insert(key.into(), None);
+        self.writes.insert(key, None);
     }
 
     /// Rows with `from <= key < to` in key order, at most `limit`.

@@ -1,5 +1,8 @@
 //! Writes on their way to the database.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 /// A part of the database with its own order of keys and its own way of being stored.
@@ -26,8 +29,13 @@ impl Family {
     }
 }
 
+/// The rows that one apply writes; `None` deletes.
+pub(crate) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
+    /// Rows of the state, which the overlay shows while they are on their way.
+    Rows(Arc<Writes>),
     Put {
         family: Family,
         key: Bytes,
@@ -48,6 +56,7 @@ pub(crate) enum Op {
 impl Op {
     fn bytes(&self) -> usize {
         match self {
+            Op::Rows(writes) => writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum(),
             Op::Put { key, value, .. } => key.len() + value.len(),
             Op::Delete { key, .. } => key.len(),
             Op::DeleteRange { from, to, .. } => from.len() + to.len(),
@@ -69,6 +78,10 @@ impl Batch {
 
     pub fn delete(&mut self, family: Family, key: impl Into<Bytes>) {
         self.push(Op::Delete { family, key: key.into() });
+    }
+
+    pub(crate) fn rows(&mut self, writes: Arc<Writes>) {
+        self.push(Op::Rows(writes));
     }
 
     /// Deletes `from <= key < to`.

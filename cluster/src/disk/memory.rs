@@ -177,6 +177,15 @@ impl Snapshot for Table {
 fn apply(tables: &mut [Table; 3], batch: &Batch) {
     for op in batch.ops() {
         match op {
+            Op::Rows(writes) => {
+                let state = &mut tables[Family::State as usize];
+                for (key, value) in &**writes {
+                    match value {
+                        Some(value) => drop(state.insert(key.clone().into(), value.clone().into())),
+                        None => drop(state.remove(&**key)),
+                    }
+                }
+            }
             Op::Put { family, key, value } => {
                 tables[*family as usize].insert(key.clone(), value.clone());
             }

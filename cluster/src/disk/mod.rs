@@ -21,12 +21,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use batch::Writes;
 pub use batch::{Batch, Family};
 pub(crate) use folder::{Folder, mark_damaged};
 pub use memory::MemoryStore;
 pub(crate) use rocks::Rocks;
 use row_cache::RowCache;
-pub(crate) use rows::Writes;
 pub use rows::{Rows, View};
 pub(crate) use storage::Storage;
 pub(crate) use writer::Then;

@@ -99,11 +99,22 @@ impl Rocks {
 impl Storage for Rocks {
     fn write(&self, batches: &[Batch]) -> Result<(), DiskError> {
         let mut merged = WriteBatch::default();
+        // Looked up once: a batch has many rows.
+        let families = Family::ALL.map(|family| self.family(family));
+        let handle = |family: Family| families[family as usize];
         for op in batches.iter().flat_map(Batch::ops) {
             match op {
-                Op::Put { family, key, value } => merged.put_cf(self.family(*family), key, value),
-                Op::Delete { family, key } => merged.delete_cf(self.family(*family), key),
-                Op::DeleteRange { family, from, to } => merged.delete_range_cf(self.family(*family), from, to),
+                Op::Rows(writes) => {
+                    for (key, value) in &**writes {
+                        match value {
+                            Some(value) => merged.put_cf(handle(Family::State), key, value),
+                            None => merged.delete_cf(handle(Family::State), key),
+                        }
+                    }
+                }
+                Op::Put { family, key, value } => merged.put_cf(handle(*family), key, value),
+                Op::Delete { family, key } => merged.delete_cf(handle(*family), key),
+                Op::DeleteRange { family, from, to } => merged.delete_range_cf(handle(*family), from, to),
             }
         }
         let mut options = WriteOptions::default();

@@ -70,10 +70,12 @@ impl RowCache {
     }
 
     /// A row has this value from now on; `None`: it is deleted. To be called where readers cannot have seen it yet.
-    pub(crate) fn applied(&self, key: &[u8], value: Option<&Bytes>) {
+    pub(crate) fn applied(&self, key: &[u8], value: Option<&[u8]>) {
         let Some(cache) = &self.0 else { return };
         match value {
-            Some(value) if value.len() <= KEPT_ROW_BYTES_MAX => cache.insert(key.to_vec(), value.clone()),
+            Some(value) if value.len() <= KEPT_ROW_BYTES_MAX => {
+                cache.insert(key.to_vec(), Bytes::copy_from_slice(value));
+            }
             _ => drop(cache.remove(key)),
         }
     }
@@ -93,7 +95,7 @@ mod tests {
         assert_eq!(read(&cache, "k", None), None);
         assert_eq!(read(&cache, "k", Some("v")), Some(b"v".to_vec()), "what is absent is looked for again");
         assert_eq!(read(&cache, "k", Some("other")), Some(b"v".to_vec()));
-        cache.applied(b"k", Some(&Bytes::from("w")));
+        cache.applied(b"k", Some(b"w"));
         assert_eq!(read(&cache, "k", None), Some(b"w".to_vec()));
         cache.applied(b"k", None);
         assert_eq!(read(&cache, "k", None), None);
@@ -104,7 +106,7 @@ mod tests {
         for value in [Some(Bytes::from("new")), None] {
             let cache = RowCache::new(1 << 20);
             let read_while_written = cache.read(b"k", <[u8]>::to_vec, || {
-                cache.applied(b"k", value.as_ref());
+                cache.applied(b"k", value.as_deref());
                 Ok(Some(Bytes::from("old")))
             });
             assert_eq!(read_while_written.expect("read"), Some(b"old".to_vec()));
@@ -134,8 +136,8 @@ mod tests {
     #[test]
     fn a_row_that_grows_too_large_is_not_kept_as_it_was() {
         let cache = RowCache::new(1 << 20);
-        cache.applied(b"k", Some(&Bytes::from("small")));
-        cache.applied(b"k", Some(&Bytes::from(vec![0; KEPT_ROW_BYTES_MAX + 1])));
+        cache.applied(b"k", Some(b"small"));
+        cache.applied(b"k", Some(&[0; KEPT_ROW_BYTES_MAX + 1]));
         assert_eq!(cache.get(b"k"), None);
     }
 
@@ -143,12 +145,12 @@ mod tests {
     fn all_rows_take_no_more_than_they_may() {
         let cache = RowCache::new(100_000);
         for n in 0..10_000_u32 {
-            cache.applied(&n.to_be_bytes(), Some(&Bytes::from_static(b"value")));
+            cache.applied(&n.to_be_bytes(), Some(b"value"));
             assert!(cache.0.as_ref().expect("a cache").weight() <= 100_000);
         }
         assert!((0..10_000_u32).any(|n| cache.get(&n.to_be_bytes()).is_some()));
         let none = RowCache::new(0);
-        none.applied(b"k", Some(&Bytes::from("v")));
+        none.applied(b"k", Some(b"v"));
         assert_eq!((none.get(b"k"), read(&none, "k", Some("w"))), (None, Some(b"w".to_vec())));
     }
 }

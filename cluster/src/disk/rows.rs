@@ -1,6 +1,6 @@
 //! Rows of one shard: on their way (the overlay), written, or as they were at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::storage::{Cached, Snapshot};
-use super::{Batch, Disk, DiskError, Family, Lookup, Row};
+use super::{Batch, Disk, DiskError, Family, Lookup, Row, Writes};
 use crate::application::Keeps;
 
 /// The only generation there is until replicas are filled from snapshots.
@@ -25,22 +25,17 @@ pub struct Rows {
     keeps: Keeps,
 }
 
-/// Rows submitted and not yet written. Each carries the number of its batch: when a batch is written it takes
-/// away what is still its own, not what a later batch put in its place.
+/// Batches submitted and not yet written, in the order of their numbers, which is that of their writing.
 #[derive(Default)]
 struct Overlay {
-    rows: BTreeMap<Bytes, (u64, Option<Bytes>)>,
-    batches: u64,
+    batches: VecDeque<(u64, Arc<Writes>)>,
+    last: u64,
 }
-
-/// The writes of one apply; `None` deletes.
-pub(crate) type Writes = BTreeMap<Bytes, Option<Bytes>>;
 
 /// Takes a batch out of the overlay, once it is written.
 pub(crate) struct Retire {
     overlay: Arc<RwLock<Overlay>>,
     batch: u64,
-    keys: Vec<Bytes>,
 }
 
 impl Rows {
@@ -137,29 +132,27 @@ impl Rows {
         }
         let range = (Bound::Included(from), Bound::Excluded(to));
         // Copied before the store is read, for the same reason as in `read`.
-        let mut newer: Writes = self
-            .overlay
-            .read()
-            .rows
-            .range::<[u8], _>(range)
-            .map(|(key, (_, value))| (key.clone(), value.clone()))
-            .collect();
+        let mut newer = BTreeMap::new();
+        for (_, writes) in &self.overlay.read().batches {
+            newer.extend(writes.range::<[u8], _>(range).map(|(key, value)| (key.clone(), value.clone())));
+        }
         newer.extend(own.range::<[u8], _>(range).map(|(key, value)| (key.clone(), value.clone())));
 
+        let row = |key: Vec<u8>, value: Option<Vec<u8>>| Some((Bytes::from(key), Bytes::from(value?)));
         let mut newer = newer.into_iter().peekable();
         let mut found = Vec::new();
         let mut each = |key: &[u8], value: &[u8]| {
             while let Some((newer_key, newer_value)) = newer.next_if(|(newer_key, _)| newer_key[..] < *key) {
-                found.extend(newer_value.map(|value| (newer_key, value)));
+                found.extend(row(newer_key, newer_value));
             }
             match newer.next_if(|(newer_key, _)| newer_key[..] == *key) {
-                Some((key, value)) => found.extend(value.map(|value| (key, value))),
+                Some((key, value)) => found.extend(row(key, value)),
                 None => found.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
             }
             found.len() < limit
         };
         self.disk.checked(self.disk.storage().scan(Family::State, from, to, &mut each))?;
-        found.extend(newer.filter_map(|(key, value)| Some((key, value?))));
+        found.extend(newer.filter_map(|(key, value)| row(key, value)));
         found.truncate(limit);
         Ok(found)
     }
@@ -167,32 +160,29 @@ impl Rows {
     /// Makes writes visible to readers and puts them into a batch. The batch must be submitted before another
     /// one of this shard is overlaid.
     pub(crate) fn overlay(&self, writes: Writes, batch: &mut Batch) -> Retire {
+        let writes = Arc::new(writes);
+        batch.rows(writes.clone());
         let mut overlay = self.overlay.write();
-        overlay.batches += 1;
-        let number = overlay.batches;
-        let mut keys = Vec::with_capacity(writes.len());
-        for (key, value) in writes {
-            match &value {
-                Some(value) => batch.put(Family::State, key.clone(), value.clone()),
-                None => batch.delete(Family::State, key.clone()),
-            }
-            if (self.keeps)(&key) {
-                // Together with the overlay: who has seen this row sees every other row of the batch.
-                self.disk.kept().applied(&key, value.as_ref());
-            }
-            keys.push(key.clone());
-            overlay.rows.insert(key, (number, value));
+        overlay.last += 1;
+        let number = overlay.last;
+        // Together with the overlay: who has seen one row of the batch sees every other.
+        for (key, value) in writes.iter().filter(|(key, _)| (self.keeps)(key)) {
+            self.disk.kept().applied(key, value.as_deref());
         }
-        Retire { overlay: self.overlay.clone(), batch: number, keys }
+        overlay.batches.push_back((number, writes));
+        Retire { overlay: self.overlay.clone(), batch: number }
     }
 
+    /// What the newest batch on its way that names a row says of it.
     fn overlaid(&self, key: &[u8]) -> Option<Option<Bytes>> {
-        self.overlay.read().rows.get(key).map(|(_, value)| value.clone())
+        let overlay = self.overlay.read();
+        let value = overlay.batches.iter().rev().find_map(|(_, writes)| writes.get(key))?;
+        Some(value.as_deref().map(Bytes::copy_from_slice))
     }
 
     #[cfg(test)]
     pub(crate) fn overlaid_rows(&self) -> usize {
-        self.overlay.read().rows.len()
+        self.overlay.read().batches.iter().map(|(_, writes)| writes.len()).sum()
     }
 }
 
@@ -200,11 +190,11 @@ impl Retire {
     /// To be called when the batch is written, before anybody is told so.
     pub(crate) fn retire(self) {
         let mut overlay = self.overlay.write();
-        for key in self.keys {
-            if overlay.rows.get(&key).is_some_and(|(batch, _)| *batch == self.batch) {
-                overlay.rows.remove(&key);
-            }
-        }
+        let at = overlay.batches.iter().position(|(number, _)| *number == self.batch);
+        let written = at.and_then(|at| overlay.batches.remove(at));
+        drop(overlay);
+        // Nobody waits for its rows to be given back.
+        drop(written);
     }
 }
 

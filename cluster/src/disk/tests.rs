@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::rows::Writes;
 use super::*;
 
 fn disk(store: &MemoryStore) -> Disk {
@@ -12,7 +11,7 @@ fn disk(store: &MemoryStore) -> Disk {
 }
 
 fn writes(rows: &[(&'static str, Option<&'static str>)]) -> Writes {
-    rows.iter().map(|(key, value)| (Bytes::from(*key), value.map(Bytes::from))).collect()
+    rows.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()))).collect()
 }
 
 /// Writes a batch straight into the store, as the writer does.
