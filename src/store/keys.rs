@@ -253,9 +253,10 @@ impl Keys {
         self.sub(slot, gno, SUB_ROLE)
     }
 
-    /// Everything that is keyed by a gno.
-    pub fn whole_group(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
-        (self.group(slot, gno, SUB_PROFILE, 0), self.group(slot, gno, u8::MAX, 0))
+    /// What is keyed by a gno beside its profile and its members, by place and by name; ranges in order.
+    pub fn beside_members(&self, slot: Slot, gno: Gno) -> [(Vec<u8>, Vec<u8>); 2] {
+        let end = self.group(slot, gno, u8::MAX, 0);
+        [self.sub(slot, gno, SUB_PLACE), (self.group(slot, gno, SUB_ROLE, 0), end)]
     }
 
     pub fn index(&self, slot: Slot, app: AppId, kind: u8, gno: Gno) -> Vec<u8> {
@@ -780,7 +781,7 @@ mod tests {
         assert_eq!(parsed, Some(Key::Counter { slot, gno, name: name.clone() }));
         let (from, to) = k.counters(slot, gno);
         let key = k.counter(slot, gno, &name);
-        assert!(from <= key && key < to && to < k.whole_group(slot, gno).1);
+        assert!(from <= key && key < to && to < k.beside_members(slot, gno)[1].1);
     }
 
     #[test]

@@ -304,6 +304,10 @@ pub struct JobRow {
     /// Of the report to every member; empty in rows of before it was kept.
     #[serde(default)]
     pub event_id: String,
+    /// Rows of the group with smaller keys are gone, those of the profile and of members by name aside. A search from
+    /// the first would pass over everything that was deleted, each time.
+    #[serde(default, with = "serde_bytes")]
+    pub gone_before: Vec<u8>,
 }
 
 /// What became of a request that carried an id of its caller's.
@@ -504,6 +508,19 @@ mod tests {
         };
         let common = "a165 01 11 a26731 a16e 02 a16f a0";
         keeps(&report(60), &format!("01 99 {common} 3c"), Some((&format!("01 98 {common}"), &report(0))));
+        let job = |gone_before: &[u8]| JobRow {
+            slot: 3,
+            app: 7,
+            group: group(),
+            kind: 2,
+            name: "n".into(),
+            operator: "o".into(),
+            at: 1,
+            event_id: "e".into(),
+            gone_before: gone_before.to_vec(),
+        };
+        let common = "03 07 a26731 02 a16e a16f 01 a165";
+        keeps(&job(b"k"), &format!("01 99 {common} c4016b"), Some((&format!("01 98 {common}"), &job(b""))));
         let shard = |has_census| ShardRow { next_gno: 3, last_stamp: 4, has_census };
         keeps(&shard(true), "01 93 03 04 c3", Some(("01 92 03 04", &shard(false))));
         // Bare values.

@@ -1,6 +1,6 @@
 //! The end of a group: its id is free at once, its members are told and deleted in chunks.
 
-use muster_cluster::{DiskError, ShardId, Slot};
+use muster_cluster::{DiskError, Row, ShardId, Slot};
 
 use super::events::{Change, Ended};
 use super::{AppliedProposal, EventIds, Job, Outcome, Turn};
@@ -41,6 +41,7 @@ impl Turn<'_, '_> {
             operator: change.operator.as_str().to_owned(),
             at: change.at.0,
             event_id: ids.next(),
+            gone_before: Vec::new(),
         };
         self.writer.tx.put(self.writer.keys.job(self.writer.shard, change.gno), encode(&job));
         // The owner of a live room is recorded and is no member, unless it is one of the admins.
@@ -81,16 +82,16 @@ impl Turn<'_, '_> {
     fn tell_next(
         &mut self,
         gno: Gno,
-        job: JobRow,
+        mut job: JobRow,
         effects: &mut Vec<Effect>,
         applied: &mut AppliedProposal,
     ) -> Result<(), DiskError> {
         let slot = Slot(job.slot);
         let counts_members = kind_of(job.kind).stores_members();
         let report = report_of(&job);
+        let mut budget = DISBAND_CHUNK;
         let (from, to) = self.writer.keys.members_from(slot, gno, 0);
-        let members = self.writer.tx.scan(&from, &to, DISBAND_CHUNK)?;
-        let mut budget = DISBAND_CHUNK - members.len();
+        let members = self.next_rows(&mut job.gone_before, &from, &to, &mut budget)?;
         let mut by_shard: Vec<(ShardId, Vec<AccountText>)> = Vec::new();
         for (key, value) in members {
             let MemberRow { account, .. } = MemberRow::decode(&value);
@@ -111,21 +112,47 @@ impl Turn<'_, '_> {
             effects.push(Effect::Ended { app: job.app, accounts, slot: slot.0, gno: gno.0, report: report.clone() });
         }
         if budget > 0 {
-            let (from, to) = self.writer.keys.whole_group(slot, gno);
-            let rest = self.writer.tx.scan(&from, &to, budget)?;
-            budget -= rest.len();
-            for (key, _) in rest {
+            self.writer.tx.delete(self.writer.keys.profile(slot, gno));
+        }
+        for (from, to) in self.writer.keys.beside_members(slot, gno) {
+            for (key, _) in self.next_rows(&mut job.gone_before, &from, &to, &mut budget)? {
                 self.writer.tx.delete(key.to_vec());
             }
         }
-        let job = Job { slot, gno };
+        let key = self.writer.keys.job(self.writer.shard, gno);
         if budget > 0 {
-            self.writer.tx.delete(self.writer.keys.job(self.writer.shard, gno));
-            applied.jobs_done.push(job);
+            self.writer.tx.delete(key);
+            applied.jobs_done.push(Job { slot, gno });
         } else {
-            applied.jobs.push(job);
+            self.writer.tx.put(key, encode(&job));
+            applied.jobs.push(Job { slot, gno });
         }
         Ok(())
+    }
+
+    /// Rows of a range that are still there, as many as the budget allows, which they use up; moves the mark behind
+    /// them, or behind the range if it holds no more.
+    fn next_rows(
+        &self,
+        gone_before: &mut Vec<u8>,
+        from: &[u8],
+        to: &[u8],
+        budget: &mut usize,
+    ) -> Result<Vec<Row>, DiskError> {
+        if *budget == 0 {
+            return Ok(Vec::new());
+        }
+        let rows = self.writer.tx.scan(from.max(gone_before), to, *budget)?;
+        *budget -= rows.len();
+        match rows.last().filter(|_| *budget == 0) {
+            Some((last, _)) => {
+                gone_before.clear();
+                gone_before.extend_from_slice(last);
+                gone_before.push(0);
+            }
+            None => *gone_before = to.max(gone_before).to_vec(),
+        }
+        Ok(rows)
     }
 }
 
