@@ -124,6 +124,11 @@ fn sorted(group: &Opened<'_>, query: &MemberQuery, offset: u64) -> Result<Vec<Me
 
 /// Where the member of that offset is: a place in join order, and how many to pass over from there.
 fn place_of(group: &Opened<'_>, offset: u64) -> Result<Option<(u64, u64)>, DiskError> {
+    let (count, places) = (u64::from(group.facts.member_count), group.facts.next_join_seq);
+    if count == places {
+        // Nobody has left: every place is taken, and members are counted by it.
+        return Ok((offset < count).then_some((offset, 0)));
+    }
     let (from, to) = group.keys.places(group.slot, group.gno);
     let mut left = offset;
     let mut found = None;
