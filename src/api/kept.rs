@@ -5,6 +5,7 @@
 //! barrier are the same rows. Only what an app admin may see is kept: who asks makes no difference.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
@@ -52,7 +53,7 @@ pub struct Rendered {
 /// An answer that is kept.
 #[derive(Clone)]
 pub struct Kept {
-    pub groups: std::sync::Arc<[(GroupId, Version)]>,
+    pub groups: Arc<[(GroupId, Version)]>,
     until_secs: Option<u64>,
     pub body: Bytes,
 }

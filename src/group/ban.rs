@@ -38,7 +38,6 @@ pub(super) fn decide_lift(group: Option<&Group>, unban: &Unban, context: &Contex
     Ok(Decision { notices, ..Decision::one(Event::Unbanned { accounts }) })
 }
 
-/// Checks the right to ban at all, and then each target.
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;

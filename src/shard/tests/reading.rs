@@ -75,6 +75,30 @@ fn members_are_listed_by_joining_time_also_after_an_import() {
     assert_eq!(world.by_cursor(&id, &[Role::Member]), ["u8", "u5", "u1", "u4"]);
 }
 
+/// With nobody gone an offset is a place; afterwards the counters of 256 places each say where it is.
+#[test]
+fn offsets_count_members_whoever_has_left() {
+    let mut world = World::new();
+    world.limits.create_group_member = 2_000;
+    let mut all: Vec<String> = (0..800).map(|n| format!("m{n:03}")).collect();
+    let id = a_created_group(&mut world, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    all.insert(0, "ann".to_owned());
+    let gone: [Vec<usize>; 4] = [vec![], vec![400], vec![1, 2, 255, 256, 257], (258..400).collect()];
+    let mut left = all.clone();
+    for places in gone {
+        let leaving: Vec<&str> = places.iter().map(|place| all[*place].as_str()).collect();
+        if !leaving.is_empty() {
+            assert_eq!(world.submit(&id, &Command::Remove(remove(&leaving))), Some(Outcome::Applied));
+            left.retain(|name| !leaving.contains(&name.as_str()));
+        }
+        for offset in [0, 1, 254, 255, 256, 257, 300, left.len() - 3, left.len(), left.len() + 1] {
+            let page = world.page(&id, &[], PageStart::Offset(offset as u64), 3);
+            let expected = &left[offset.min(left.len())..(offset + 3).min(left.len())];
+            assert_eq!(names(&page.members), expected, "{offset} of {}", left.len());
+        }
+    }
+}
+
 #[test]
 fn members_by_name_come_in_the_order_asked_for() {
     let mut world = World::new();
