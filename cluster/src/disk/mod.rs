@@ -9,6 +9,7 @@ mod log_file;
 mod memory;
 mod rocks;
 mod row_cache;
+mod row_prefix;
 mod rows;
 mod storage;
 mod table_file;

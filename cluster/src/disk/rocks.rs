@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, ErrorKind,
-    Options, ReadOptions, ReadTier, SnapshotWithThreadMode, WriteBatch, WriteBufferManager, WriteOptions,
+    MemtableFactory, Options, ReadOptions, ReadTier, SliceTransform, SnapshotWithThreadMode, WriteBatch,
+    WriteBufferManager, WriteOptions,
 };
 
 use super::folder::{DATABASE_DIR, Folder};
 use super::log_file;
+use super::row_prefix;
 use super::storage::{Cached, Each, Snapshot, Storage};
 use super::table_file::{self, Found, Scope};
 use super::{Batch, DiskError, DiskOptions, Family};
@@ -26,6 +28,15 @@ const WAL_BYTES_PER_SYNC: u64 = 512 << 10;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 /// Of a state memtable, how much its filter may take.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
+/// A state memtable is divided by prefixes of rows, and those by their hash into so many lists.
+const STATE_MEMTABLE: MemtableFactory = MemtableFactory::HashSkipList {
+    bucket_count: 1 << 16,
+    // Deep enough for the rows of one huge group, which share a prefix.
+    height: 12,
+    branching_factor: 4,
+};
+/// Stored beside each table: another way to take a prefix needs another name.
+const PREFIX_NAME: &str = "muster.row_prefix.1";
 const BACKGROUND_JOBS: i32 = 2;
 const BLOCK_BYTES: usize = 8 << 10;
 
@@ -192,6 +203,7 @@ impl Snapshot for RocksSnapshot<'_> {
 
 fn bounded(from: &[u8], to: &[u8]) -> ReadOptions {
     let mut options = ReadOptions::default();
+    options.set_total_order_seek(!row_prefix::is_shared(from, to));
     options.set_iterate_lower_bound(from);
     options.set_iterate_upper_bound(to);
     options
@@ -225,6 +237,8 @@ fn database_options(options: &DiskOptions) -> Options {
     // for the disk would find nothing and go to a thread that may.
     o.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(options.memtable_bytes, false));
     o.set_max_background_jobs(BACKGROUND_JOBS);
+    // One thread writes, and a divided memtable takes no more.
+    o.set_allow_concurrent_memtable_write(false);
     o.set_stats_dump_period_sec(0);
     o.set_stats_persist_period_sec(0);
     o.set_keep_log_file_num(DIARY_FILES);
@@ -244,6 +258,8 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         Family::State => {
             table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
             o.set_write_buffer_size(STATE_MEMTABLE_BYTES);
+            o.set_prefix_extractor(SliceTransform::create(PREFIX_NAME, row_prefix::of, None));
+            o.set_memtable_factory(STATE_MEMTABLE);
             // Most look-ups before a join are for rows that are not there: a filter answers them without a search.
             o.set_memtable_whole_key_filtering(true);
             o.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
@@ -362,7 +378,98 @@ fn disk_error(error: rocksdb::Error) -> DiskError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::disk::DiskObserver;
+
+    type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    /// Keys of few prefixes, some too short to have one.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        let short = prop::collection::vec(0_u8..2, 0..7);
+        let long = (0_u8..3, 0_u8..3, prop::collection::vec(any::<u8>(), 0..3))
+            .prop_map(|(slot, kind, rest)| [&[slot, 0, 0, 0, 0, 0, kind][..], &rest].concat());
+        prop_oneof![1 => short, 5 => long]
+    }
+
+    /// Some writes, and whether the memtable is written out behind them.
+    fn writes() -> impl Strategy<Value = (Vec<(Vec<u8>, Option<u8>)>, bool)> {
+        (prop::collection::vec((key(), any::<Option<u8>>()), 1..40), any::<bool>())
+    }
+
+    fn options() -> DiskOptions {
+        DiskOptions {
+            flush: true,
+            block_cache_bytes: 1 << 20,
+            row_cache_bytes: 0,
+            memtable_bytes: 64 << 20,
+            wal_bytes: 64 << 20,
+            start_check_bytes_max: 0,
+            observer: DiskObserver::default(),
+        }
+    }
+
+    fn scanned(from: &[u8], to: &[u8], scan: impl FnOnce(&[u8], &[u8], Each<'_>) -> Result<(), DiskError>) -> State {
+        let mut rows = State::new();
+        let mut each = |key: &[u8], value: &[u8]| {
+            assert!(rows.last_key_value().is_none_or(|(last, _)| &last[..] < key), "{key:?} is out of order");
+            rows.insert(key.to_vec(), value.to_vec());
+            true
+        };
+        scan(from, to, &mut each).expect("read");
+        rows
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn a_divided_memtable_reads_like_a_sorted_one(
+            rounds in prop::collection::vec(writes(), 1..4),
+            ranges in prop::collection::vec((key(), key()), 1..20),
+        ) {
+            let dir = tempfile::tempdir().expect("a folder");
+            let folder = Folder::open(dir.path(), 1).expect("a fresh folder");
+            let rocks = Rocks::open(folder, &options()).expect("a fresh database");
+            let mut model = State::new();
+            for (writes, is_written_out) in rounds {
+                let mut batch = Batch::default();
+                for (key, value) in writes {
+                    match value {
+                        Some(value) => {
+                            batch.put(Family::State, key.clone(), vec![value]);
+                            model.insert(key, vec![value]);
+                        }
+                        None => {
+                            batch.delete(Family::State, key.clone());
+                            model.remove(&key);
+                        }
+                    }
+                }
+                rocks.write(&[batch]).expect("written");
+                if is_written_out {
+                    rocks.db.flush_cf(rocks.family(Family::State)).expect("written out");
+                }
+            }
+            let snapshot = rocks.snapshot();
+            for (from, to) in &ranges {
+                let expected: State = match from <= to {
+                    true => model.range(from.clone()..to.clone()).map(|(k, v)| (k.clone(), v.clone())).collect(),
+                    false => State::new(),
+                };
+                let read = scanned(from, to, |from, to, each| rocks.scan(Family::State, from, to, each));
+                prop_assert_eq!(&read, &expected, "{:?} to {:?}", from, to);
+                let read = scanned(from, to, |from, to, each| snapshot.scan(from, to, each));
+                prop_assert_eq!(&read, &expected, "{:?} to {:?}", from, to);
+                let mut value = None;
+                rocks.get(Family::State, from, &mut |found| value = Some(found.to_vec())).expect("read");
+                prop_assert_eq!(value.as_ref(), model.get(from));
+            }
+        }
+    }
 
     #[test]
     fn the_newest_tables_are_checked_up_to_the_bound() {
