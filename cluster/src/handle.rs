@@ -33,6 +33,8 @@ pub enum OpenError {
     InUse { path: PathBuf },
     #[error("data folder {path} was written by format {found}, this binary reads up to {known}")]
     NewerFormat { path: PathBuf, found: u32, known: u32 },
+    #[error("data folder {path} was written by format {found}, this binary reads from {oldest} on")]
+    OlderFormat { path: PathBuf, found: u32, oldest: u32 },
     #[error(
         "data folder {path} holds {found} shards, cluster.shards asks for {wanted}; the number is fixed when the folder is made"
     )]

@@ -83,9 +83,8 @@ impl Doctor {
                 let row = MemberRow { name_card: String::new(), custom: Vec::new(), ..decode(value) };
                 self.groups.entry((slot, gno)).or_default().members.insert(join_seq, row);
             }
-            Key::Place { slot, gno, place } => {
-                let count = u64::from(decode::<u16>(value));
-                self.groups.entry((slot, gno)).or_default().places.insert(place, count);
+            Key::Left { slot, gno, bits, block } => {
+                self.groups.entry((slot, gno)).or_default().left.insert((bits, block), decode(value));
             }
             Key::MemberKey { slot, gno, account } => {
                 self.groups.entry((slot, gno)).or_default().keys.insert(account, decode(value));

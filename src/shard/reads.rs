@@ -7,6 +7,7 @@ mod all_groups;
 mod groups;
 mod joined;
 mod members;
+mod places;
 mod restrictions;
 mod shared;
 

@@ -47,7 +47,8 @@ pub(super) struct Writer<'a, 'tx> {
     pub shard: ShardId,
     pub shards: u16,
     heads: FxHashMap<(AppId, GroupId), Option<Head>>,
-    counts: FxHashMap<Vec<u8>, u16>,
+    /// Counters of places that were left.
+    left: FxHashMap<Vec<u8>, u32>,
     census: FxHashMap<Vec<u8>, u64>,
     accounts: FxHashMap<Vec<u8>, AccountHeader>,
 }
@@ -62,7 +63,7 @@ impl<'a, 'tx> Writer<'a, 'tx> {
             shard,
             shards,
             heads: FxHashMap::default(),
-            counts: FxHashMap::default(),
+            left: FxHashMap::default(),
             census: FxHashMap::default(),
             accounts: FxHashMap::default(),
         }
@@ -83,12 +84,8 @@ impl<'a, 'tx> Writer<'a, 'tx> {
                 None => drop(self.known.heads.remove(&id)),
             }
         }
-        for (key, count) in self.counts {
-            if count == 0 {
-                self.tx.delete(key);
-            } else {
-                self.tx.put(key, encode(&count));
-            }
+        for (key, count) in self.left {
+            self.tx.put(key, encode(&count));
         }
         for (key, count) in self.census {
             if count == 0 {

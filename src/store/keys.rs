@@ -9,7 +9,7 @@
 //! | `0x10` header | app u32, group id | [`GroupHeader`] | 90 B; also the claim on the id |
 //! | `0x11` group | gno u64, `0` | [`ProfileRow`] | texts and custom fields |
 //! | `0x11` group | gno u64, `1`, join sequence u64 | [`MemberRow`] | 50 B; a page is one seek and a scan |
-//! | `0x11` group | gno u64, `2`, join sequence / 256 u64 | u16 | members among these 256 places |
+//! | `0x11` group | gno u64, `2`, bits u8, join sequence >> bits u64 | u32 | of these 2^bits places, how many were left; 16 and 8 bits |
 //! | `0x11` group | gno u64, `3`, account | [`MemberKey`] | 10 B; what a command looks up |
 //! | `0x11` group | gno u64, `4`, role u8, join sequence u64 | account | owner and admins only |
 //! | `0x11` group | gno u64, `5`, sequence u64 | [`GroupLogRow`] | tips, gapless |
@@ -48,6 +48,8 @@
 //! [`RequestRow`]: super::RequestRow
 //! [`JobRow`]: super::JobRow
 
+use std::ops::Range;
+
 use muster_cluster::{SLOTS, ShardId, Slot, slot_of};
 
 use crate::id::{AccountId, AppId, Gno, GroupId};
@@ -76,7 +78,7 @@ const CENSUS: u8 = 0x36;
 
 pub(super) const SUB_PROFILE: u8 = 0;
 pub(super) const SUB_MEMBER: u8 = 1;
-pub(super) const SUB_PLACE: u8 = 2;
+pub(super) const SUB_LEFT: u8 = 2;
 pub(super) const SUB_KEY: u8 = 3;
 pub(super) const SUB_ROLE: u8 = 4;
 pub(super) const SUB_LOG: u8 = 5;
@@ -90,8 +92,11 @@ const PREFIX_LEN: usize = 6;
 /// Bytes up to and including the sub-kind of a row keyed by gno.
 const GROUP_SUB_LEN: usize = PREFIX_LEN + 1 + 8 + 1;
 
-/// Join sequences that one place counter covers, as a shift.
-pub const PLACE_SHIFT: u32 = 8;
+/// Places in join order that one counter covers, in bits; coarse ones first.
+///
+/// A place is taken once, so only leaving is counted: who joins changes no counter, and a group that nobody has left
+/// has none. The coarse ones are few even in a huge group, and each spans 256 of the fine ones.
+pub const LEFT_BITS: [u8; 2] = [16, 8];
 
 pub fn slot_of_group(app: AppId, group: &GroupId) -> Slot {
     slot_of(SLOT_KIND_GROUP, app.0, group.as_str().as_bytes())
@@ -116,7 +121,7 @@ pub fn slot_of_app(app: AppId) -> Slot {
 pub fn is_kept(key: &[u8]) -> bool {
     match key.get(PREFIX_LEN) {
         Some(&(HEADER | ACCOUNT | QUOTA | CENSUS)) => true,
-        Some(&GROUP) => key.get(GROUP_SUB_LEN - 1) == Some(&SUB_PLACE),
+        Some(&GROUP) => key.get(GROUP_SUB_LEN - 1) == Some(&SUB_LEFT),
         _ => false,
     }
 }
@@ -169,9 +174,11 @@ impl Keys {
         key
     }
 
-    pub fn place(&self, slot: Slot, gno: Gno, place: u64) -> Vec<u8> {
-        let mut key = self.group(slot, gno, SUB_PLACE, 8);
-        key.extend_from_slice(&place.to_be_bytes());
+    /// The counter of the place `join_seq` among those of so many bits.
+    pub fn left(&self, slot: Slot, gno: Gno, bits: u8, join_seq: u64) -> Vec<u8> {
+        let mut key = self.group(slot, gno, SUB_LEFT, 9);
+        key.push(bits);
+        key.extend_from_slice(&(join_seq >> bits).to_be_bytes());
         key
     }
 
@@ -237,16 +244,23 @@ impl Keys {
 
     /// First and last-exclusive key of a group's profile and members, in that order.
     pub fn profile_and_members(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
-        (self.group(slot, gno, SUB_PROFILE, 0), self.group(slot, gno, SUB_PLACE, 0))
+        (self.group(slot, gno, SUB_PROFILE, 0), self.group(slot, gno, SUB_LEFT, 0))
     }
 
     /// First and last-exclusive key of all members from a place in join order on.
     pub fn members_from(&self, slot: Slot, gno: Gno, join_seq: u64) -> (Vec<u8>, Vec<u8>) {
-        (self.member(slot, gno, join_seq), self.group(slot, gno, SUB_PLACE, 0))
+        (self.member(slot, gno, join_seq), self.group(slot, gno, SUB_LEFT, 0))
     }
 
-    pub fn places(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
-        self.sub(slot, gno, SUB_PLACE)
+    /// First and last-exclusive key of all counters of places that were left.
+    pub fn all_left(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        self.sub(slot, gno, SUB_LEFT)
+    }
+
+    /// The same, of the counters of so many bits that cover `places`; a counter begins where they begin.
+    pub fn left_among(&self, slot: Slot, gno: Gno, bits: u8, places: &Range<u64>) -> (Vec<u8>, Vec<u8>) {
+        let end = places.end.saturating_add((1 << bits) - 1);
+        (self.left(slot, gno, bits, places.start), self.left(slot, gno, bits, end))
     }
 
     pub fn roles(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
@@ -256,7 +270,7 @@ impl Keys {
     /// What is keyed by a gno beside its profile and its members, by place and by name; ranges in order.
     pub fn beside_members(&self, slot: Slot, gno: Gno) -> [(Vec<u8>, Vec<u8>); 2] {
         let end = self.group(slot, gno, u8::MAX, 0);
-        [self.sub(slot, gno, SUB_PLACE), (self.group(slot, gno, SUB_ROLE, 0), end)]
+        [self.sub(slot, gno, SUB_LEFT), (self.group(slot, gno, SUB_ROLE, 0), end)]
     }
 
     pub fn index(&self, slot: Slot, app: AppId, kind: u8, gno: Gno) -> Vec<u8> {
@@ -413,10 +427,12 @@ pub enum Key {
         gno: Gno,
         join_seq: u64,
     },
-    Place {
+    Left {
         slot: Slot,
         gno: Gno,
-        place: u64,
+        bits: u8,
+        /// The number of the counter among those of its bits.
+        block: u64,
     },
     MemberKey {
         slot: Slot,
@@ -540,7 +556,7 @@ impl Key {
                 match rest.u8()? {
                     SUB_PROFILE => Key::Profile { slot, gno },
                     SUB_MEMBER => Key::Member { slot, gno, join_seq: rest.u64()? },
-                    SUB_PLACE => Key::Place { slot, gno, place: rest.u64()? },
+                    SUB_LEFT => Key::Left { slot, gno, bits: rest.u8()?, block: rest.u64()? },
                     SUB_KEY => Key::MemberKey { slot, gno, account: rest.account()? },
                     SUB_ROLE => Key::Role { slot, gno, role: rest.u8()?, join_seq: rest.u64()? },
                     SUB_LOG => Key::GroupLog { slot, gno, seq: rest.u64()? },
@@ -671,9 +687,9 @@ mod tests {
                 Key::Member { slot, gno, join_seq: 5 },
             ),
             (
-                k.place(slot, gno, 1),
-                "020100000001 11 0000000000000009 02 0000000000000001".into(),
-                Key::Place { slot, gno, place: 1 },
+                k.left(slot, gno, 8, 511),
+                "020100000001 11 0000000000000009 02 08 0000000000000001".into(),
+                Key::Left { slot, gno, bits: 8, block: 1 },
             ),
             (
                 k.member_key(slot, gno, &a),

@@ -10,7 +10,9 @@ use crate::handle::OpenError;
 /// The format this binary writes, and the newest it reads.
 ///
 /// Raise it when an older binary would misread what is written; say in the commit how older data is read.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// The oldest it reads. Format 1, which no release wrote, counted who is at a place instead of who has left it.
+const OLDEST_FORMAT: u32 = 2;
 
 const FORMAT_FILE: &str = "FORMAT";
 const DRAFT_FILE: &str = "FORMAT.new";
@@ -181,6 +183,9 @@ fn parse(path: &Path, text: &str) -> Result<Identity, OpenError> {
     if let Some(found) = format.filter(|&found| found > FORMAT) {
         return Err(OpenError::NewerFormat { path: path.into(), found, known: FORMAT });
     }
+    if let Some(found) = format.filter(|&found| found < OLDEST_FORMAT) {
+        return Err(OpenError::OlderFormat { path: path.into(), found, oldest: OLDEST_FORMAT });
+    }
     let identity = || {
         Some(Identity {
             shards: field("shards")?.parse().ok()?,
@@ -239,13 +244,15 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_and_a_damaged_file_are_refused() {
+    fn another_format_and_a_damaged_file_are_refused() {
         let dir = tempfile::tempdir().expect("a folder");
         drop(make(dir.path()));
         let file = dir.path().join(FORMAT_FILE);
         let text = fs::read_to_string(&file).expect("read");
-        fs::write(&file, text.replace("format 1", "format 2")).expect("written");
-        assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::NewerFormat { found: 2, known: 1, .. })));
+        fs::write(&file, text.replace("format 2", "format 3")).expect("written");
+        assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::NewerFormat { found: 3, known: 2, .. })));
+        fs::write(&file, text.replace("format 2", "format 1")).expect("written");
+        assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::OlderFormat { found: 1, oldest: 2, .. })));
         fs::write(&file, text.replace("shards 8", "shards 9")).expect("written");
         assert!(refusal(dir.path(), 9).contains(FORMAT_FILE));
     }

@@ -386,6 +386,8 @@ mod tests {
     use crate::disk::DiskObserver;
 
     type State = BTreeMap<Vec<u8>, Vec<u8>>;
+    /// A row and its value; `None` deletes.
+    type Change = (Vec<u8>, Option<u8>);
 
     /// Keys of few prefixes, some too short to have one.
     fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -396,7 +398,7 @@ mod tests {
     }
 
     /// Some writes, and whether the memtable is written out behind them.
-    fn writes() -> impl Strategy<Value = (Vec<(Vec<u8>, Option<u8>)>, bool)> {
+    fn writes() -> impl Strategy<Value = (Vec<Change>, bool)> {
         (prop::collection::vec((key(), any::<Option<u8>>()), 1..40), any::<bool>())
     }
 

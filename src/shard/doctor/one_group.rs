@@ -8,7 +8,7 @@ use super::Doctor;
 use crate::group::{Facts, Kind, Role};
 use crate::id::{AccountId, AppId, Gno, GroupId};
 use crate::shard::codes::{Head, is_over, kind_byte, role_byte, role_of};
-use crate::store::keys::PLACE_SHIFT;
+use crate::store::keys::LEFT_BITS;
 use crate::store::{JoinedRow, MemberKey, MemberRow, ShardRow};
 use crate::time::Stamp;
 
@@ -19,7 +19,8 @@ pub(super) struct OneGroup {
     /// By join sequence.
     pub members: BTreeMap<u64, MemberRow>,
     pub keys: HashMap<AccountId, MemberKey>,
-    pub places: BTreeMap<u64, u64>,
+    /// Counters of places that were left, by their bits and number.
+    pub left: BTreeMap<(u8, u64), u32>,
     pub roles: BTreeMap<(u8, u64), String>,
     pub log: BTreeSet<u64>,
     pub mutes: BTreeMap<AccountId, u64>,
@@ -114,13 +115,19 @@ impl OneGroup {
                 other => wrong(format!("{} is {key:?} by place and {other:?} by name", row.account.0)),
             }
         }
-        let mut places = BTreeMap::new();
-        if facts.kind.stores_members() {
-            self.members.keys().for_each(|join_seq| *places.entry(join_seq >> PLACE_SHIFT).or_insert(0) += 1);
+        let left = if facts.kind.stores_members() { self.places_left(facts.next_join_seq) } else { BTreeMap::new() };
+        if left != self.left {
+            wrong(format!("counters of places left are {:?}, members say {left:?}", self.left));
         }
-        if places != self.places {
-            wrong(format!("place counters are {:?}, members are at {places:?}", self.places));
+    }
+
+    /// Every place before the next one is a member's, or was left.
+    fn places_left(&self, next: u64) -> BTreeMap<(u8, u64), u32> {
+        let mut left = BTreeMap::new();
+        for join_seq in (0..next).filter(|join_seq| !self.members.contains_key(join_seq)) {
+            LEFT_BITS.iter().for_each(|bits| *left.entry((*bits, join_seq >> bits)).or_default() += 1);
         }
+        left
     }
 
     /// Places against the next one, joining times against what the header says of them.

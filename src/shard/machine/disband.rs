@@ -28,7 +28,7 @@ impl Turn<'_, '_> {
         };
         let name = self.writer.profile(change.slot, change.gno)?.name;
         self.writer.remove_head(change.app, &change.id);
-        self.writer.forget_places(change.slot, change.gno);
+        self.writer.forget_left(change.slot, change.gno);
         let index = self.writer.keys.index(change.slot, change.app, kind_byte(kind), change.gno);
         self.writer.tx.delete(index);
         self.writer.count_groups(change.app, kind_byte(kind), -1)?;

@@ -150,7 +150,7 @@ impl Turn<'_, '_> {
         for (account, join_seq) in appointed.iter().zip(group.facts().next_join_seq..) {
             let mute_until = self.mute_that_held(account, change)?;
             let newcomer = Newcomer { account, role: Role::Admin, joined: at, msg_seq: 0, mute_until, custom: &[] };
-            self.writer.insert_live_admin(slot, gno, join_seq, &newcomer)?;
+            self.writer.insert_member(slot, gno, join_seq, &newcomer)?;
         }
         for account in dismissed {
             let Some(admin) = self.writer.member_key(slot, gno, account)? else {

@@ -1,13 +1,16 @@
 //! Stored members of one group.
 
+use std::ops::Range;
+
 use muster_cluster::{DiskError, Rows};
 
+use super::places::{Found, Walk};
 use super::{Opened, open};
 use crate::group::{Facts, Kind, Role};
 use crate::id::{AccountId, AppId, GroupId};
 use crate::shard::codes::{member_msg_flag, role_of};
 use crate::shard::view::{LiveAdmins, MemberPage, MemberQuery, MemberView, NamedMembers, PageStart};
-use crate::store::keys::{PLACE_SHIFT, join_seq_of_member};
+use crate::store::keys::{LEFT_BITS, join_seq_of_member};
 use crate::store::{Key, MemberKey, MemberRow, decode};
 use crate::time::Stamp;
 
@@ -41,7 +44,7 @@ pub fn members_walked(facts: &Facts, query: &MemberQuery) -> u64 {
     let limit = query.limit as u64;
     let walked = match query.from {
         PageStart::Offset(_) if !facts.joins_in_order => u64::MAX,
-        PageStart::Offset(_) if query.roles.is_empty() => limit.saturating_add(1 << PLACE_SHIFT),
+        PageStart::Offset(_) if query.roles.is_empty() => limit.saturating_add(1 << LEFT_BITS[1]),
         PageStart::Offset(offset) => limit.saturating_add(offset).saturating_add(ranked),
         PageStart::JoinSeq(_) => limit.saturating_add(ranked),
     };
@@ -122,28 +125,35 @@ fn sorted(group: &Opened<'_>, query: &MemberQuery, offset: u64) -> Result<Vec<Me
     Ok(all.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(query.limit).collect())
 }
 
-/// Where the member of that offset is: a place in join order, and how many to pass over from there.
+/// Where the member of that offset is: a place in join order, and how many members to pass over from there.
 fn place_of(group: &Opened<'_>, offset: u64) -> Result<Option<(u64, u64)>, DiskError> {
-    let (count, places) = (u64::from(group.facts.member_count), group.facts.next_join_seq);
-    if count == places {
+    let (count, next) = (u64::from(group.facts.member_count), group.facts.next_join_seq);
+    if count == next {
         // Nobody has left: every place is taken, and members are counted by it.
         return Ok((offset < count).then_some((offset, 0)));
     }
-    let (from, to) = group.keys.places(group.slot, group.gno);
-    let mut left = offset;
+    let (mut places, mut skip) = (0..next, offset);
+    for bits in LEFT_BITS {
+        match find(group, bits, places, skip)? {
+            Some(Found::Place(place)) => return Ok(Some((place, 0))),
+            Some(Found::Within(block, before)) => (places, skip) = (block, before),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some((places.start, skip)))
+}
+
+fn find(group: &Opened<'_>, bits: u8, places: Range<u64>, skip: u64) -> Result<Option<Found>, DiskError> {
+    let (from, to) = group.keys.left_among(group.slot, group.gno, bits, &places);
+    let mut walk = Walk::new(places, skip);
     let mut found = None;
     group.view.scan(&from, &to, |key, value| {
-        let count = u64::from(decode::<u16>(value));
-        if left < count {
-            if let Some(Key::Place { place, .. }) = Key::parse(key) {
-                found = Some((place << PLACE_SHIFT, left));
-            }
-            return false;
+        if let Some(Key::Left { block, .. }) = Key::parse(key) {
+            found = walk.pass(block << bits..(block + 1) << bits, decode::<u32>(value).into());
         }
-        left -= count;
-        true
+        found.is_none()
     })?;
-    Ok(found)
+    Ok(found.or_else(|| walk.end()))
 }
 
 fn listed_by_role(group: &Opened<'_>, query: &MemberQuery, page: &mut MemberPage) -> Result<(), DiskError> {

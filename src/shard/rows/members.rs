@@ -1,4 +1,4 @@
-//! The rows of one member: by name, by place, by role, and the counter of its place.
+//! The rows of one member: by name, by place and by role; and the counters of places that were left.
 
 use muster_cluster::{DiskError, Slot};
 
@@ -6,7 +6,7 @@ use super::Writer;
 use crate::group::{CustomField, Role};
 use crate::id::{AccountId, Gno};
 use crate::shard::codes::{role_byte, role_of};
-use crate::store::keys::PLACE_SHIFT;
+use crate::store::keys::LEFT_BITS;
 use crate::store::{MemberKey, MemberRow, decode, encode};
 use crate::time::Stamp;
 
@@ -70,37 +70,21 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn change_place(&mut self, slot: Slot, gno: Gno, join_seq: u64, by: i16) -> Result<(), DiskError> {
-        let key = self.keys.place(slot, gno, join_seq >> PLACE_SHIFT);
-        let count = match self.counts.get(&key) {
-            Some(count) => *count,
-            None => self.tx.read(&key, decode::<u16>)?.unwrap_or(0),
-        };
-        let Some(count) = count.checked_add_signed(by) else {
-            panic!("place counter of gno {gno} at join sequence {join_seq} is {count}, cannot change by {by}");
-        };
-        self.counts.insert(key, count);
+    fn count_left(&mut self, slot: Slot, gno: Gno, join_seq: u64) -> Result<(), DiskError> {
+        for bits in LEFT_BITS {
+            let key = self.keys.left(slot, gno, bits, join_seq);
+            let count = match self.left.get(&key) {
+                Some(count) => *count,
+                None => self.tx.read(&key, decode::<u32>)?.unwrap_or(0),
+            };
+            self.left.insert(key, count + 1);
+        }
         Ok(())
     }
 
     /// # Panics
     /// If the account is a member already: the log says it joins, so the rows are wrong.
     pub fn insert_member(
-        &mut self,
-        slot: Slot,
-        gno: Gno,
-        join_seq: u64,
-        newcomer: &Newcomer<'_>,
-    ) -> Result<(), DiskError> {
-        self.insert_live_admin(slot, gno, join_seq, newcomer)?;
-        self.change_place(slot, gno, join_seq, 1)
-    }
-
-    /// The rows of an admin of a live room: a member's, but it is not counted as one.
-    ///
-    /// # Panics
-    /// As [`Writer::insert_member`].
-    pub fn insert_live_admin(
         &mut self,
         slot: Slot,
         gno: Gno,
@@ -137,10 +121,10 @@ impl Writer<'_, '_> {
         member: MemberKey,
     ) -> Result<(), DiskError> {
         self.delete_live_admin(slot, gno, account, member);
-        self.change_place(slot, gno, member.join_seq, -1)
+        self.count_left(slot, gno, member.join_seq)
     }
 
-    /// Deletes what [`Writer::insert_live_admin`] put.
+    /// The same of an admin of a live room, whose place nobody counts.
     pub fn delete_live_admin(&mut self, slot: Slot, gno: Gno, account: &AccountId, member: MemberKey) {
         self.tx.delete(self.keys.member_key(slot, gno, account));
         self.tx.delete(self.keys.member(slot, gno, member.join_seq));
@@ -148,8 +132,8 @@ impl Writer<'_, '_> {
     }
 
     /// Drops counters that were kept back: their group is no more, and its rows are deleted.
-    pub fn forget_places(&mut self, slot: Slot, gno: Gno) {
-        let (from, _) = self.keys.places(slot, gno);
-        self.counts.retain(|key, _| !key.starts_with(&from));
+    pub fn forget_left(&mut self, slot: Slot, gno: Gno) {
+        let (from, _) = self.keys.all_left(slot, gno);
+        self.left.retain(|key, _| !key.starts_with(&from));
     }
 }

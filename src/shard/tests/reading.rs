@@ -75,7 +75,7 @@ fn members_are_listed_by_joining_time_also_after_an_import() {
     assert_eq!(world.by_cursor(&id, &[Role::Member]), ["u8", "u5", "u1", "u4"]);
 }
 
-/// With nobody gone an offset is a place; afterwards the counters of 256 places each say where it is.
+/// With nobody gone an offset is a place; afterwards the counters of places that were left say where it is.
 #[test]
 fn offsets_count_members_whoever_has_left() {
     let mut world = World::new();
