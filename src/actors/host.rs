@@ -16,12 +16,13 @@ use muster_cluster::{DiskError, Leadership, Lookup, Rows, ShardHandle, ShardId};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
+use super::active::{Active, ActiveGroups};
 use super::courier::Courier;
 use super::disbanding::Disbanding;
 use super::group::{ACTIVE_GROUP_BYTES, GroupActor};
 use super::inbox::{Held, Inbox};
 use super::message::{
-    Again, AppliedEntries, BusyCount, Cancel, ChangeAccounts, Deliver, Delivered, EntryOrigin, Flush, Grant, GroupKey,
+    Again, AppliedEntries, Cancel, ChangeAccounts, Deliver, Delivered, EntryOrigin, Flush, Grant, GroupKey,
     LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
     SettleInbox, Settled, Submit, Turn, TurnFor,
 };
@@ -209,31 +210,10 @@ impl Shared {
     }
 }
 
-/// An active group as its host sees it.
-struct Active {
-    group: Addr<GroupActor>,
-    busy: BusyCount,
-    last_used: Instant,
-}
-
-impl Active {
-    fn new(group: Addr<GroupActor>) -> Self {
-        metrics::get().activations.increment(1);
-        metrics::get().groups_active.increment(1.0);
-        Self { group, busy: BusyCount::default(), last_used: Instant::now() }
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        metrics::get().groups_active.decrement(1.0);
-    }
-}
-
 /// What a leading host holds.
 struct Leading {
     shared: Rc<Shared>,
-    groups: FxHashMap<GroupKey, Active>,
+    groups: ActiveGroups,
     /// Commands for groups whose header is being read.
     loading: FxHashMap<GroupKey, Vec<(Turn, Instant)>>,
     courier: Courier,
@@ -770,24 +750,9 @@ impl ShardHost {
         self.forget_stopped();
         let Some(leading) = self.leading.as_mut() else { return };
         let now = Instant::now();
-        let idle = self.options.idle_timeout;
-        let before = leading.groups.len();
-        leading.groups.retain(|_, active| !active.busy.is_zero() || now.duration_since(active.last_used) < idle);
-        let active_max = (self.options.active_bytes_max / ACTIVE_GROUP_BYTES).max(1);
-        if leading.groups.len() > active_max {
-            let mut by_age: Vec<(Instant, GroupKey)> = leading
-                .groups
-                .iter()
-                .filter(|(_, active)| active.busy.is_zero())
-                .map(|(key, active)| (active.last_used, key.clone()))
-                .collect();
-            by_age.sort_unstable_by_key(|(last_used, _)| *last_used);
-            let excess = leading.groups.len() - active_max;
-            for (_, key) in by_age.into_iter().take(excess) {
-                leading.groups.remove(&key);
-            }
-        }
-        metrics::get().passivations.increment((before - leading.groups.len()) as u64);
+        let groups_max = (self.options.active_bytes_max / ACTIVE_GROUP_BYTES).max(1);
+        let let_go = leading.groups.sweep(now, self.options.idle_timeout, groups_max);
+        metrics::get().passivations.increment(let_go as u64);
         leading.reservations.expire(now);
         let [_, before] = buckets_searched(Stamp(self.clock.now()));
         if leading.requests_dropped < before {
@@ -937,7 +902,7 @@ impl Handler<Recovered> for ShardHost {
             is_counted: false,
             is_lingering: false,
             requests_dropped: 0,
-            groups: FxHashMap::default(),
+            groups: ActiveGroups::default(),
             loading: FxHashMap::default(),
             courier: Courier::new(recovery.heads, recovery.outbox, self.options.outbox_rows_max),
             inbox: Inbox::new(recovery.cursors.clone(), self.held.clone()),

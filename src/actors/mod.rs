@@ -1,6 +1,7 @@
 //! Thin shells around the rules: routing, activation, turns, waiting replies, what shards tell each other.
 
 mod accounts;
+mod active;
 mod call;
 mod courier;
 mod demand;
