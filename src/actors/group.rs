@@ -265,6 +265,9 @@ impl GroupActor {
                 at += 1;
             }
         }
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
     }
 
     fn decide(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
@@ -429,6 +432,16 @@ impl GroupActor {
         }
     }
 
+    /// Nothing is under way: what is kept for entries that are gives its memory back, as a node holds a million groups
+    /// that rest most of the time.
+    fn forget_under_way(&mut self) {
+        if let Some(group) = self.group.as_mut() {
+            group.forget_shared();
+        }
+        (self.pins, self.pinned) = Default::default();
+        (self.requests, self.requested) = Default::default();
+    }
+
     fn settle(&mut self, ticket: u64) {
         self.settled = ticket;
         if self.created_by.is_some_and(|by| by <= ticket) {
@@ -449,16 +462,17 @@ impl GroupActor {
             let Some((_, request)) = self.requested.pop_front() else { break };
             self.requests.remove(&request);
         }
-        if self.settled == self.last_ticket
-            && let Some(group) = self.group.as_mut()
-        {
-            group.forget_shared();
+        if self.settled == self.last_ticket {
+            self.forget_under_way();
         }
         while let Some(resting) = self.resting.front()
             && resting.ticket <= ticket
         {
             let Some(resting) = self.resting.pop_front() else { break };
             self.release(resting);
+        }
+        if self.resting.is_empty() {
+            self.resting = VecDeque::new();
         }
     }
 }

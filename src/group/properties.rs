@@ -403,7 +403,9 @@ impl World {
         rows.cards.extend(group.cards);
         rows.restrictions.extend(group.restrictions);
         rows.facts = Some(group.facts);
-        rows.profile = group.profile.unwrap_or_else(|| std::mem::take(&mut rows.profile));
+        if let Some(profile) = group.profile {
+            rows.profile = *profile;
+        }
         rows.attributes = group.attributes.unwrap_or_else(|| std::mem::take(&mut rows.attributes));
         rows.counters = group.counters.unwrap_or_else(|| std::mem::take(&mut rows.counters));
     }

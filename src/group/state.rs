@@ -20,7 +20,7 @@ use crate::time::Stamp;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     pub(super) facts: Facts,
-    pub(super) profile: Option<Profile>,
+    pub(super) profile: Option<Box<Profile>>,
     /// `None` within: learnt not to be a member.
     pub(super) known: FxHashMap<AccountId, Option<Member>>,
     pub(super) cards: FxHashMap<AccountId, Card>,
@@ -117,11 +117,11 @@ impl Group {
     }
 
     pub fn profile(&self) -> Option<&Profile> {
-        self.profile.as_ref()
+        self.profile.as_deref()
     }
 
     pub fn learn_profile(&mut self, profile: Profile) {
-        self.profile = Some(profile);
+        self.profile = Some(Box::new(profile));
     }
 
     /// The attributes that members share; `None`: not learnt.
@@ -175,9 +175,9 @@ impl Group {
 
     /// Lets go of everything that is known about an account.
     pub fn forget(&mut self, account: &AccountId) {
-        self.known.remove(account);
-        self.cards.remove(account);
-        self.restrictions.remove(account);
+        forget(&mut self.known, account);
+        forget(&mut self.cards, account);
+        forget(&mut self.restrictions, account);
     }
 
     /// How many accounts are known: what the actor's memory follows.
@@ -263,6 +263,13 @@ impl Group {
     }
 }
 
+/// An empty map gives its memory back: most groups that are active know nobody most of the time.
+fn forget<T>(map: &mut FxHashMap<AccountId, T>, account: &AccountId) {
+    if map.remove(account).is_some() && map.is_empty() {
+        *map = FxHashMap::default();
+    }
+}
+
 /// How events change a group. They judge nothing; what they assert is a mistake in the log or in its reader.
 impl Group {
     /// A group as it begins: no members yet, its texts known.
@@ -298,7 +305,7 @@ impl Group {
             custom: created.custom.clone(),
         };
         Self {
-            profile: Some(profile),
+            profile: Some(Box::new(profile)),
             attributes: Some(BTreeMap::new()),
             counters: Some(BTreeMap::new()),
             ..Self::new(facts)
