@@ -8,6 +8,7 @@ use crate::figures::{Axis, Part, Series, number, text};
 use crate::load::{self, CONNECTIONS, Load, Measured};
 use crate::machine::{LATENCY_COLUMNS, latency_cells};
 use crate::node::{self, Node};
+use crate::page::grouped;
 use crate::{Bench, Outcome};
 
 const RUN: &str = "beside";
@@ -23,9 +24,10 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let seconds = bench.settings.scaled(20, 4);
     part.about = format!(
-        "{OTHERS_PER_SEC} joins per second into {OTHERS} other groups, started on schedule for {seconds} s: first alone, \
+        "{OTHERS_PER_SEC} joins per second into {} other groups, started on schedule for {seconds} s: first alone, \
          then while 64 connections join one group as fast as they are answered, as in W2 (without its bound of 20,000 \
-         members). Both loads run on the machine of the node."
+         members). Both loads run on the machine of the node.",
+        grouped(OTHERS as f64, 0)
     );
     let node = Node::start(&bench.settings.scratch, &node::LARGE_GROUPS)?;
     let other = |index| Group { letters: "g", number: Some(index % OTHERS) };

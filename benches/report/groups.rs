@@ -6,6 +6,7 @@ use muster::bench::request::{Group, Operation, User, Users};
 use crate::figures::{Axis, Part, Series, number, text};
 use crate::load::{self, CONNECTIONS};
 use crate::node::{self, Ending, Node};
+use crate::page::grouped;
 use crate::{Bench, Outcome, say};
 
 const RUN: &str = "groups";
@@ -15,6 +16,9 @@ const MEMBERS: u64 = 7;
 const ACCOUNTS_PER_GROUP: u64 = 2;
 /// Looks at the memory on the way.
 const STEPS: u64 = 40;
+/// How many of them pass without a word.
+const SAY_EVERY: usize = 10;
+const ACTIVE: &str = "muster_groups_active";
 /// What the groups may take, so that none is let go.
 const SETTINGS: [(&str, &str); 2] =
     [("actors.resident_bytes_max", "4294967296"), ("actors.idle_timeout_ms", "86400000")];
@@ -22,105 +26,126 @@ const SETTINGS: [(&str, &str); 2] =
 const BAR_GROUPS: u64 = 1_000_000;
 const MIB: f64 = 1024.0 * 1024.0;
 
+/// Number of groups and resident bytes, on the way.
+type Memory = Vec<(f64, f64)>;
+
 pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
-    let count = bench.settings.groups;
+    let count = bench.settings.active_groups;
+    let accounts = count * ACCOUNTS_PER_GROUP;
     part.about = format!(
         "{} groups of 8 members are created, the owner and seven in one call, out of {} accounts, and stay active \
-         (actors.resident_bytes_max 4 GiB, actors.idle_timeout_ms one day). Memory is what the kernel counts as \
-         resident, all caches included.",
-        crate::page::grouped(count as f64, 0),
-        crate::page::grouped((count * ACCOUNTS_PER_GROUP) as f64, 0)
+         (actors.resident_bytes_max 4 GiB, actors.idle_timeout_ms one day). After the restarts a name card is set in \
+         each, which loads it from its rows. Memory is what the kernel counts as resident, with all caches and with \
+         rows that are not yet in files: those have bounds of their own, and are least after a restart.",
+        grouped(count as f64, 0),
+        grouped(accounts as f64, 0)
     );
     let mut node = Node::start(&bench.settings.scratch, &[&node::WORKLOADS[..], &SETTINGS].concat())?;
     let empty_disk = node.disk_bytes();
-    let memory = create(&node, count)?;
-    show_memory(bench, part, &node, &memory);
-
+    say("  creating");
+    let created = walk(&node, count, move |number| {
+        let members = Users::Row { letters: "m", first: number * MEMBERS, count: MEMBERS, modulus: accounts };
+        // The next one in the row: in it under no other role.
+        let owner = User::Numbered("m", (number * MEMBERS + MEMBERS) % accounts);
+        Operation::Create { group: group(number), owner, members }
+    })?;
+    let created_active = node.metric(ACTIVE);
     node.rest();
-    let disk = node.disk_bytes().saturating_sub(empty_disk) as f64;
-    let table = part.table(
-        "Disk, once the database is at rest",
-        &[("Whole", "MiB", 0), ("per group", "B", 0), ("per member", "B", 0)],
-    );
-    let groups = count as f64;
-    table.row([disk / MIB, disk / groups, disk / (groups * (MEMBERS + 1) as f64)].map(number));
+    show_disk(part, count as f64, node.disk_bytes().saturating_sub(empty_disk) as f64);
+    restart(bench, part, &mut node)?;
 
-    let mut restarts = Vec::new();
-    for (name, ending) in [("kill -9", Ending::Kill), ("stop", Ending::Stop)] {
-        say(&format!("  restart after {name}"));
-        restarts.push((name, node.restart(ending)?.as_secs_f64(), node.resident_bytes() as f64 / MIB));
-    }
+    say("  activating");
+    let activated = walk(&node, count, move |number| {
+        let user = User::Numbered("m", (number * MEMBERS) % accounts);
+        Operation::NameCard { group: group(number), user, number }
+    })?;
+    let activated_active = node.metric(ACTIVE);
     node.stop()?;
-    let table = part
-        .table("Restart, until /readyz says ready", &[("After", "", 0), ("Time", "s", 2), ("Memory then", "MiB", 0)]);
-    for (name, seconds, memory) in &restarts {
-        table.row([text(name), number(*seconds), number(*memory)]);
-    }
-    for (name, seconds, _) in restarts {
-        part.bars.push(
-            Bar::at_most(format!("Restart with {} groups after {name}", crate::page::grouped(groups, 0)), "s", 5.0)
-                .measured(seconds)
-                .unless(too_few(bench)),
-        );
-    }
+    show_memory(bench, part, [("created", created, created_active), ("loaded from rows", activated, activated_active)]);
     Ok(())
 }
 
-fn too_few(bench: &Bench) -> Option<String> {
-    (bench.settings.groups < BAR_GROUPS)
-        .then(|| format!("only {} groups", crate::page::grouped(bench.settings.groups as f64, 0)))
+fn group(number: u64) -> Group {
+    Group { letters: "g", number: Some(number) }
 }
 
-/// Creates the groups; gives number of groups and resident bytes on the way.
-fn create(node: &Node, count: u64) -> Outcome<Vec<(f64, f64)>> {
-    let accounts = count * ACCOUNTS_PER_GROUP;
+/// Why bars are not judged.
+fn too_few(bench: &Bench) -> Option<String> {
+    let groups = bench.settings.active_groups;
+    (groups < BAR_GROUPS).then(|| format!("only {} groups", grouped(groups as f64, 0)))
+}
+
+/// Asks something about each group in turn.
+fn walk(node: &Node, count: u64, choose: impl Fn(u64) -> Operation + Copy + 'static) -> Outcome<Memory> {
     let mut memory = vec![(0.0, node.resident_bytes() as f64)];
     let step = count.div_ceil(STEPS);
     for first in (0..count).step_by(step as usize) {
         let batch = step.min(count - first);
-        load::prepare(node, RUN, batch, CONNECTIONS, move |index| {
-            let number = first + index;
-            // Neighbours in one group are far apart elsewhere: each account is in groups of many shards.
-            let members = Users::Row { letters: "m", first: number * MEMBERS, count: MEMBERS, modulus: accounts };
-            let owner = User::Numbered("m", (number * MEMBERS + MEMBERS) % accounts);
-            Operation::Create { group: Group { letters: "g", number: Some(number) }, owner, members }
-        })?;
+        load::prepare(node, RUN, batch, CONNECTIONS, move |index| choose(first + index))?;
         memory.push(((first + batch) as f64, node.resident_bytes() as f64));
-        if memory.len() % 10 == 1 {
-            say(&format!("  {} groups", crate::page::grouped((first + batch) as f64, 0)));
+        if memory.len() % SAY_EVERY == 1 {
+            say(&format!("  {} groups", grouped((first + batch) as f64, 0)));
         }
     }
     Ok(memory)
 }
 
-fn show_memory(bench: &Bench, part: &mut Part, node: &Node, memory: &[(f64, f64)]) {
-    let active = node.metric("muster_groups_active");
-    let (groups, bytes) = memory.last().copied().unwrap_or_default();
-    // By then the caches and memtables, which have bounds of their own, are full.
-    let later: Vec<(f64, f64)> = memory.iter().copied().filter(|(at, _)| *at >= groups / 2.0).collect();
-    let per_group = slope(&later);
+fn show_disk(part: &mut Part, groups: f64, bytes: f64) {
+    let table = part.table(
+        "Disk, once the database is at rest",
+        &[("Growth of the data folder", "MiB", 0), ("per group", "B", 0), ("per member", "B", 0)],
+    );
+    table.row([bytes / MIB, bytes / groups, bytes / (groups * (MEMBERS + 1) as f64)].map(number));
+}
+
+fn restart(bench: &Bench, part: &mut Part, node: &mut Node) -> Outcome<()> {
+    let mut rows = Vec::new();
+    for (name, ending) in [("kill -9", Ending::Kill), ("stop", Ending::Stop)] {
+        say(&format!("  restart after {name}"));
+        let seconds = node.restart(ending)?.as_secs_f64();
+        rows.push([text(name), number(seconds), number(node.resident_bytes() as f64 / MIB)]);
+        let name = format!("Restart with {} groups after {name}", grouped(bench.settings.active_groups as f64, 0));
+        part.bars.push(Bar::at_most(name, "s", 5.0).measured(seconds).unless(too_few(bench)));
+    }
+    let table = part
+        .table("Restart, until /readyz says ready", &[("After", "", 0), ("Time", "s", 2), ("Memory then", "MiB", 0)]);
+    rows.into_iter().for_each(|row| table.row(row));
+    Ok(())
+}
+
+fn show_memory(bench: &Bench, part: &mut Part, walks: [(&str, Memory, Option<f64>); 2]) {
+    let mut rows = Vec::new();
+    let mut series = Vec::new();
+    let mut figures = Vec::new();
+    for (name, memory, active) in walks {
+        let (groups, bytes) = memory.last().copied().unwrap_or_default();
+        // By then most of what has a bound of its own is full.
+        let later: Vec<(f64, f64)> = memory.iter().copied().filter(|(at, _)| *at >= groups / 2.0).collect();
+        let growth = slope(&later);
+        rows.push([text(name), number(active), number(bytes / MIB), number(bytes / groups), number(growth)]);
+        series.push(Series::new(name, memory.into_iter().map(|(at, bytes)| (at, bytes / MIB))));
+        let passivated = active.filter(|active| *active < groups);
+        let why =
+            too_few(bench).or_else(|| passivated.map(|active| format!("only {} stayed active", grouped(active, 0))));
+        figures.push((growth, bytes / MIB, why));
+    }
     let table = part.table(
         "Memory",
         &[
-            ("Active groups", "", 0),
+            ("Groups were", "", 0),
+            ("Active", "", 0),
             ("Resident", "MiB", 0),
             ("Resident ÷ groups", "B", 0),
             ("Growth per group, second half", "B", 0),
         ],
     );
-    table.row([number(active), number(bytes / MIB), number(bytes / groups), number(per_group)]);
-    let points = memory.iter().map(|(at, bytes)| (*at, bytes / MIB));
-    part.plot(
-        "Memory over groups",
-        Axis::linear("active groups"),
-        Axis::linear("resident, MiB"),
-        vec![Series::new("resident", points)],
-    );
-    let passivated = active.filter(|active| *active < groups);
-    let why = too_few(bench).or_else(|| passivated.map(|active| format!("only {active} stayed active")));
-    part.bars.push(
-        Bar::at_most("Memory per active group of 8 members", "B", 2048.0).measured(per_group).unless(why.clone()),
-    );
-    part.bars
-        .push(Bar::at_most("Memory with 1,000,000 active groups", "MiB", 4096.0).measured(bytes / MIB).unless(why));
+    rows.into_iter().for_each(|row| table.row(row));
+    part.plot("Memory over groups", Axis::linear("active groups"), Axis::linear("resident, MiB"), series);
+    // Created groups bring rows that wait in memory for their file; loaded ones show what a group itself takes.
+    if let [(_, most, created), (growth, _, loaded)] = &figures[..] {
+        let per_group = Bar::at_most("Memory per active group of 8 members", "B", 2048.0);
+        part.bars.push(per_group.measured(*growth).unless(loaded.clone()));
+        let whole = Bar::at_most("Memory with 1,000,000 active groups", "MiB", 4096.0);
+        part.bars.push(whole.measured(*most).unless(created.clone()));
+    }
 }

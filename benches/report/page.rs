@@ -23,7 +23,9 @@ pub fn render(bench: &Bench, parts: &[Part]) -> Outcome<String> {
          <style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n<h1>Muster: figures</h1>\n",
         series_style()
     )?;
-    let facts: Vec<&str> = bench.machine.iter().map(|(_, fact)| fact.as_str()).collect();
+    // The others are in the first part.
+    let facts = bench.machine.iter().filter(|(name, _)| ["Date", "Commit", "Processor"].contains(name));
+    let facts: Vec<&str> = facts.map(|(_, fact)| fact.as_str()).collect();
     writeln!(out, "<p class=\"note\">{}</p>", escape(&facts.join(" · ")))?;
     if bench.settings.quick {
         out.push_str(

@@ -42,14 +42,15 @@ struct Sized {
 pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
     part.about = format!(
         "Public groups without a bound on their members, filled {FILL} per call over {FILL_CONNECTIONS} connections. \
-         Then one member leaves, so that places are not numbers of entry any more, and one connection reads {PAGES} pages \
+         Then one member leaves, so that places are not numbers of entry any more, and one connection reads {} pages \
          of 100 at each offset of each group, all in turn, with the node's memory for answers switched off \
-         (api.kept_answers_bytes = 0): every page is made anew."
+         (api.kept_answers_bytes = 0): every page is made anew.",
+        grouped(PAGES as f64, 0)
     );
     let settings = [&node::LARGE_GROUPS[..], &[("api.kept_answers_bytes", "0")]].concat();
     let node = Node::start(&bench.settings.scratch, &settings)?;
     let mut sized = Vec::new();
-    for members in SIZES.into_iter().filter(|members| *members <= bench.settings.members) {
+    for members in SIZES.into_iter().filter(|members| *members <= bench.settings.largest_group) {
         say(&format!("  a group of {}", grouped(members as f64, 0)));
         sized.push(fill(&node, members)?);
     }
@@ -201,8 +202,10 @@ fn show_fill(part: &mut Part, sized: &[Sized]) {
 /// First commands to groups that nothing in memory knows: after a restart.
 fn cold(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let settings = &bench.settings;
-    let sizes =
-        [(SMALL_COLD, settings.cold_groups, 2.0), (settings.cold_large_members, settings.cold_large_groups, 20.0)];
+    let sizes = [
+        (SMALL_COLD, settings.dormant_groups, 2.0),
+        (settings.dormant_large_members, settings.dormant_large_groups, 20.0),
+    ];
     let mut node = Node::start(&settings.scratch, &node::LARGE_GROUPS)?;
     let group =
         |members: u64, number| Group { letters: if members == SMALL_COLD { "c" } else { "l" }, number: Some(number) };

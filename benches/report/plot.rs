@@ -77,7 +77,7 @@ pub fn svg(plot: &Plot) -> Outcome<String> {
         let root = SVGBackend::with_string(&mut out, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin_top(16)
-            .margin_right(40)
+            .margin_right(64)
             .x_label_area_size(100)
             .y_label_area_size(150)
             .build_cartesian_2d(x, y)?;

@@ -5,30 +5,34 @@ use std::path::PathBuf;
 
 use crate::Outcome;
 
-/// Sizes of all parts. Each has a variable of its name in capitals; the quick scale exercises every part and
-/// measures nothing that could be quoted.
+/// Sizes of all parts. The quick scale exercises every part and measures nothing that could be quoted.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The parts asked for; empty: all.
+    /// `PARTS`: those asked for, with commas; empty: all.
     pub parts: Vec<String>,
+    /// `QUICK`: anything but 0.
     pub quick: bool,
-    /// Rounds of the workloads, and of what is compared with something else.
+    /// `ROUNDS` of the workloads, and of what is compared with something else.
     pub rounds: u64,
-    /// Groups that are made to see what a group costs.
-    pub groups: u64,
-    /// Members of the largest group.
-    pub members: u64,
-    /// Dormant groups of 100 members that are met by a first command.
-    pub cold_groups: u64,
-    /// Dormant large groups that are met by a first command, and the members of each.
-    pub cold_large_groups: u64,
-    pub cold_large_members: u64,
+    /// `ACTIVE_GROUPS` that are made to see what a group costs.
+    pub active_groups: u64,
+    /// `LARGEST_GROUP`, in members.
+    pub largest_group: u64,
+    /// `DORMANT_GROUPS` of 100 members that are met by a first command.
+    pub dormant_groups: u64,
+    /// `DORMANT_LARGE_GROUPS` that are met by a first command, and the `DORMANT_LARGE_MEMBERS` of each.
+    pub dormant_large_groups: u64,
+    pub dormant_large_members: u64,
+    /// `STEADY_SECONDS`
     pub steady_seconds: u64,
+    /// `OVERLOAD_SECONDS`
     pub overload_seconds: u64,
-    /// Where the page goes.
+    /// `REPORT_DIR`: where the page goes.
     pub out: PathBuf,
-    /// Where data folders are made, and removed again.
+    /// `SCRATCH_DIR`: where data folders are made, and removed again. Its disk is the one that is measured.
     pub scratch: PathBuf,
+    /// What was set of all this, as it was set.
+    set: Vec<String>,
 }
 
 impl Settings {
@@ -37,29 +41,35 @@ impl Settings {
     /// # Errors
     /// Names a variable whose value is no number above 0.
     pub fn from_env() -> Outcome<Self> {
-        let quick = env::var("QUICK").is_ok_and(|value| !value.is_empty() && value != "0");
-        let number = |name: &str, full: u64, small: u64| match env::var(name).ok().filter(|value| !value.is_empty()) {
+        let given = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let quick = given("QUICK").is_some_and(|value| value != "0");
+        let mut set: Vec<String> = quick.then(|| "QUICK=1".to_owned()).into_iter().collect();
+        let mut number = |name: &str, full: u64, small: u64| match given(name) {
             None => Ok(if quick { small } else { full }),
-            Some(text) => match text.parse() {
-                Ok(number) if number > 0 => Ok(number),
-                _ => Err(format!("{name} is {text:?}, not a number above 0")),
-            },
+            Some(text) => {
+                set.push(format!("{name}={text}"));
+                match text.parse() {
+                    Ok(number) if number > 0 => Ok(number),
+                    _ => Err(format!("{name} is {text:?}, not a number above 0")),
+                }
+            }
         };
-        let folder = |name: &str, otherwise: PathBuf| env::var_os(name).map_or(otherwise, PathBuf::from);
-        let parts = env::var("PARTS").unwrap_or_default();
+        let folder = |name: &str, otherwise: PathBuf| given(name).map_or(otherwise, PathBuf::from);
+        let parts = given("PARTS").unwrap_or_default();
         Ok(Self {
             parts: parts.split([',', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
             quick,
             rounds: number("ROUNDS", 3, 1)?,
-            groups: number("GROUPS", 1_000_000, 5_000)?,
-            members: number("MEMBERS", 1_000_000, 10_000)?,
-            cold_groups: number("COLD_GROUPS", 1_000, 50)?,
-            cold_large_groups: number("COLD_LARGE_GROUPS", 20, 3)?,
-            cold_large_members: number("COLD_LARGE_MEMBERS", 100_000, 5_000)?,
+            active_groups: number("ACTIVE_GROUPS", 1_000_000, 5_000)?,
+            largest_group: number("LARGEST_GROUP", 1_000_000, 10_000)?,
+            dormant_groups: number("DORMANT_GROUPS", 1_000, 50)?,
+            dormant_large_groups: number("DORMANT_LARGE_GROUPS", 20, 3)?,
+            dormant_large_members: number("DORMANT_LARGE_MEMBERS", 100_000, 5_000)?,
             steady_seconds: number("STEADY_SECONDS", 600, 8)?,
             overload_seconds: number("OVERLOAD_SECONDS", 600, 8)?,
             out: folder("REPORT_DIR", PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("bench")),
             scratch: folder("SCRATCH_DIR", PathBuf::from(env!("CARGO_TARGET_TMPDIR"))),
+            set,
         })
     }
 
@@ -79,7 +89,6 @@ impl Settings {
 
     /// The command that measures a part again.
     pub fn command(&self, part: &str) -> String {
-        let quick = if self.quick { " QUICK=1" } else { "" };
-        format!("make bench PARTS={part}{quick}")
+        [format!("make bench PARTS={part}")].into_iter().chain(self.set.iter().cloned()).collect::<Vec<_>>().join(" ")
     }
 }
