@@ -27,6 +27,9 @@ pub struct Settings {
     pub steady_seconds: u64,
     /// `OVERLOAD_SECONDS`
     pub overload_seconds: u64,
+    /// `OVERLOAD_CONNECTIONS`: more than `actors.inflight_max`, so that the node is what says no; as far as files may be
+    /// open.
+    pub overload_connections: u64,
     /// `REPORT_DIR`: where the page goes.
     pub out: PathBuf,
     /// `SCRATCH_DIR`: where data folders are made, and removed again. Its disk is the one that is measured.
@@ -67,6 +70,7 @@ impl Settings {
             dormant_large_members: number("DORMANT_LARGE_MEMBERS", 100_000, 5_000)?,
             steady_seconds: number("STEADY_SECONDS", 600, 8)?,
             overload_seconds: number("OVERLOAD_SECONDS", 600, 8)?,
+            overload_connections: number("OVERLOAD_CONNECTIONS", 10_000, 1_000)?,
             out: folder("REPORT_DIR", PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("bench")),
             scratch: folder("SCRATCH_DIR", PathBuf::from(env!("CARGO_TARGET_TMPDIR"))),
             set,
