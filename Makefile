@@ -43,7 +43,7 @@ readme-check: build ## runs the tour of the README against a fresh node and comp
 	@MUSTER='$(MUSTER)' .ci/with-toolchain --also curl .ci/readme-check README.md
 
 # Cargo builds the node of this commit on the way. What can be set: benches/report/settings.rs, benches/report/peer.rs.
-bench: ## measures everything, about an hour; writes bench/report.html. QUICK=1: two minutes; PARTS=workloads,pages
+bench: ## measures everything, half an hour; writes bench/report.html. QUICK=1: a minute; PARTS=workloads,pages
 	@$(BUILD) cargo bench --locked --bench report
 
 load: build ## measures a running node; make load ARGS='--workload w4 --duration 20'

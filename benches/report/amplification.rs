@@ -81,7 +81,7 @@ fn of_workload(bench: &Bench, workload: Workload) -> Outcome<Bytes> {
     let bytes = Bytes {
         operations: measured.done as f64,
         user: measured.user_bytes as f64,
-        written: (node.written_bytes() - written) as f64,
+        written: node.written_bytes().saturating_sub(written) as f64,
         disk: node.disk_bytes() as f64 - disk as f64,
     };
     node.stop()?;

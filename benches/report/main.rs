@@ -8,8 +8,8 @@
 //!                   └───► JSON                bench/report.json
 //! ```
 //!
-//!     make bench                                   everything, about an hour
-//!     make bench QUICK=1                           every part at a small scale, about two minutes
+//!     make bench                                   everything, about half an hour
+//!     make bench QUICK=1                           every part at a small scale, about a minute
 //!     make bench PARTS=workloads,pages ROUNDS=5
 //!
 //! Started by cargo, so that the harness' own client and the node's program are the ones of this commit. It knows a

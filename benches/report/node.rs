@@ -141,7 +141,7 @@ impl Node {
         while begin.elapsed() < REST_WAIT {
             std::thread::sleep(Duration::from_secs(1));
             let now = self.written_bytes();
-            if now - written < REST_BYTES_PER_SEC {
+            if now.saturating_sub(written) < REST_BYTES_PER_SEC {
                 return;
             }
             written = now;

@@ -29,7 +29,7 @@ const BARS: [(&str, f64, Option<f64>); 7] = [
     ("disband groups of 5,000 members, one after the other", 0.5, None),
 ];
 
-/// The lines of one round by workload, of one system.
+/// The lines of one round by workload, of one system; none if it failed.
 type Round = BTreeMap<String, Value>;
 
 #[derive(Default)]
@@ -49,16 +49,18 @@ pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
     for round in 1..=bench.settings.rounds {
         say(&format!("  round {round} of {}", bench.settings.rounds));
         probes.push(flush_latencies(&bench.settings.scratch, PROBES)?);
-        match ours_once(bench) {
-            Ok(lines) => ours.rounds.push(by_workload(lines, part)),
-            Err(error) => failure = Some(error),
-        }
+        let lines = ours_once(bench).unwrap_or_else(|error| {
+            failure = Some(error);
+            Vec::new()
+        });
+        ours.rounds.push(by_workload(lines, part));
         let Some(peer) = &peer else { continue };
         say(&format!("  round {round} of {}: {}", bench.settings.rounds, peer.name));
-        match theirs_once(bench, peer) {
-            Ok(lines) => theirs.rounds.push(by_workload(lines, part)),
-            Err(error) => failure = Some(format!("{}: {error}", peer.name).into()),
-        }
+        let lines = theirs_once(bench, peer).unwrap_or_else(|error| {
+            failure = Some(format!("{}: {error}", peer.name).into());
+            Vec::new()
+        });
+        theirs.rounds.push(by_workload(lines, part));
     }
     bench.peak_per_sec.set(ours.median("w1", "ops_s"));
     show_systems(part, &ours, &theirs, &probes);
@@ -133,7 +135,7 @@ impl System {
 }
 
 fn show_systems(part: &mut Part, ours: &System, theirs: &System, probes: &[Latencies]) {
-    for system in [ours, theirs].into_iter().filter(|system| !system.rounds.is_empty()) {
+    for system in [ours, theirs].into_iter().filter(|system| system.rounds.iter().any(|round| !round.is_empty())) {
         let table = part.table(
             &system.name,
             &[
