@@ -8,7 +8,7 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt docs audit readme-check bench fuzz
+.PHONY: help run build test lint fmt docs audit readme-check bench load fuzz
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -42,7 +42,11 @@ audit: ## checks licences, sources and known vulnerabilities of the dependencies
 readme-check: build ## runs the tour of the README against a fresh node and compares the answers
 	@MUSTER='$(MUSTER)' .ci/with-toolchain --also curl .ci/readme-check README.md
 
-bench: build ## measures a running node; make bench ARGS='--workload w4 --duration 20'
+# Cargo builds the node of this commit on the way. What can be set: benches/report/settings.rs, benches/report/peer.rs.
+bench: ## measures everything, half an hour; writes bench/report.html. QUICK=1: a minute; PARTS=workloads,pages
+	@$(BUILD) cargo bench --locked --bench report
+
+load: build ## measures a running node; make load ARGS='--workload w4 --duration 20'
 	@'$(MUSTER)' bench $(ARGS)
 
 fuzz: build ## looks for inputs that break the readers of requests and UserSigs; FUZZ_SECONDS=60 for each

@@ -10,17 +10,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix_web::{App, HttpResponse, HttpServer, web};
 use criterion::{Criterion, Throughput};
 use muster::bench::client::Connection;
 use muster::bench::request::{Operation, Renderer, User};
 use tokio::task::{JoinSet, LocalSet};
 
+#[path = "bare/mod.rs"]
+mod bare;
+
+use bare::{ANSWER, serve};
+
 /// Connections of the workloads.
 const CONNECTIONS: u64 = 64;
-/// HTTP workers of a node on two cores.
-const WORKERS: usize = 2;
-const ANSWER: &str = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
 
 fn main() {
     let mut words = std::env::args().skip_while(|word| word != "--serve").skip(1);
@@ -28,20 +29,6 @@ fn main() {
         Some(address) => serve(TcpListener::bind(address).expect("the address is free")),
         None => measure(),
     }
-}
-
-async fn echo(body: web::Bytes) -> HttpResponse {
-    // Read, as every service must; what it says does not matter.
-    std::hint::black_box(body.len());
-    HttpResponse::Ok().content_type("application/json").body(ANSWER)
-}
-
-fn serve(listener: TcpListener) {
-    let service = || App::new().default_service(web::to(echo));
-    let server = HttpServer::new(service).workers(WORKERS).disable_signals();
-    actix_web::rt::System::new()
-        .block_on(server.listen(listener).expect("the socket can be listened on").run())
-        .expect("the service runs until the process ends");
 }
 
 fn measure() {

@@ -17,16 +17,17 @@
 //! It deliberately starts no nodes, changes no settings and writes nothing but the result file.
 
 mod args;
+pub mod bar;
 pub mod client;
 mod cpu;
 mod drive;
-mod random;
+pub mod random;
 mod report;
 pub mod request;
 mod signature;
 mod target;
-mod verdict;
-mod workload;
+pub mod verdict;
+pub mod workload;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -37,11 +38,12 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 
 pub use args::{BenchArgs, Choice};
+pub use report::Latencies;
 pub use workload::Workload;
 
 use drive::{Pace, Plan, Tally, drive};
 use random::Zipf;
-use report::{Earlier, Figures, Latencies, ServerCpu};
+use report::{Earlier, Figures, ServerCpu};
 use target::Conditions;
 
 /// Longest set-up phase; what takes longer would be measured on a server that is not well.
