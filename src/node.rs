@@ -116,7 +116,9 @@ impl Node {
         let listener = TcpListener::bind(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let readiness = service.clone();
-        let api = api::Api::new(config, apps, service.clone(), move || readiness.not_ready());
+        let disk = cluster.clone();
+        let api =
+            api::Api::new(config, apps, service.clone(), move || readiness.not_ready(), move || disk.flush_time());
         let http = &config.http;
         let server = HttpServer::new(move || {
             let api = api.clone();
