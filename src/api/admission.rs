@@ -3,7 +3,7 @@
 //! ```text
 //!            more than CALM_MAX wait, all through OVERLOADED_AFTER, although the node is at work
 //!     calm ───────────────────────────────────────────────────────────────────────────────────► shedding
-//!   lets all in ◄──────────────────────────────────────────────────────────────── lets SHEDDING_MAX in at a time
+//!   lets all in ◄──────────────────────────────────────────────────────────────── lets few in at a time
 //!            less than one in ten was refused for CALM_AFTER
 //! ```
 //!
@@ -15,11 +15,17 @@
 //! Requests whose change is being flushed wait for the disk and not for each other. On a slow disk many such are
 //! needed to keep the node busy, so the bounds grow with the time that a flush takes: [`Interval::at_disk`].
 //!
+//! Two places are looked at, as a request may wait in two. Behind the door it is under way. Before it, it lies in a
+//! socket while its HTTP worker is busy with others; what a worker takes up in one round of its loop is what lay there.
+//! A read is often answered in one go, so the second place is the only one where reads can be seen to wait.
+//!
 //! Reads and changes have a lane each: a disk that hesitates holds up changes only, and no read is refused for that.
 //!
 //! Deliberately not here: how fast one app may ask (`rates`), and the queues behind the door, which refuse by
 //! themselves when they are full.
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -29,9 +35,11 @@ use parking_lot::Mutex;
 const INTERVAL: Duration = Duration::from_millis(50);
 /// So many under way at once are never a reason to refuse anybody: busy servers keep a few hundred connections.
 const CALM_MAX: usize = 256;
-/// How many are let in at a time while a lane sheds load. As many as keep two cores busy; answers take the longer the
-/// more there are.
-const SHEDDING_MAX: usize = 64;
+/// How many per core are let in at a time while a lane sheds load: enough to keep the core busy, and few, as answers
+/// take the longer the more there are, and some of the cores' time goes to refusing.
+const SHEDDING_PER_CORE: usize = 16;
+/// The least of that over all cores.
+const SHEDDING_MIN: usize = 32;
 /// How long a queue must stand. Longer than bursts take, and a small part of what callers wait for at most.
 const OVERLOADED_AFTER: Duration = Duration::from_millis(500);
 /// An interval with less than one in so many of the answers that are usual is a stall: the queue is no fault of the
@@ -65,27 +73,56 @@ pub enum NotNow {
     Overloaded,
 }
 
+thread_local! {
+    /// The round of this thread's loop, if it is an HTTP worker.
+    static ROUND: Round = const { Round::new() };
+}
+
+/// What an HTTP worker has taken up since its loop came round.
+struct Round {
+    is_counted: Cell<bool>,
+    is_open: Cell<bool>,
+    /// By lane.
+    came: [Cell<usize>; 2],
+    let_in: [Cell<usize>; 2],
+}
+
+impl Round {
+    const fn new() -> Self {
+        Self {
+            is_counted: Cell::new(false),
+            is_open: Cell::new(false),
+            came: [const { Cell::new(0) }; 2],
+            let_in: [const { Cell::new(0) }; 2],
+        }
+    }
+}
+
 /// The door's count of requests under way, and its bounds.
 pub struct Admission {
     under_way: AtomicUsize,
     under_way_max: usize,
-    reads: Gate,
-    changes: Gate,
-    /// What a flush of the disk takes these days.
+    /// HTTP workers that have had anything to do.
+    workers: AtomicUsize,
+    /// By lane.
+    gates: [Gate; 2],
     flush_time: Box<dyn Fn() -> Duration + Send + Sync>,
 }
 
 impl Admission {
+    /// `flush_time` is what a flush of the disk takes these days.
     pub fn new(
         under_way_max: usize,
         began: Instant,
         flush_time: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let shedding_max = (cores * SHEDDING_PER_CORE).max(SHEDDING_MIN);
         Self {
             under_way: AtomicUsize::new(0),
             under_way_max,
-            reads: Gate::new(began),
-            changes: Gate::new(began),
+            workers: AtomicUsize::new(0),
+            gates: [Gate::new(began, shedding_max), Gate::new(began, shedding_max)],
             flush_time: Box::new(flush_time),
         }
     }
@@ -99,12 +136,57 @@ impl Admission {
         self.gate(lane).window.load(Ordering::Relaxed) != usize::MAX
     }
 
+    /// Counts the requests that this HTTP worker takes up until its loop has come round: until everything that is ready
+    /// now has had its turn. To be called by the worker for every request, before [`Self::admit`].
+    pub fn open_round(self: &Arc<Self>) {
+        ROUND.with(|round| {
+            if round.is_open.replace(true) {
+                return;
+            }
+            if !round.is_counted.replace(true) {
+                self.workers.fetch_add(1, Ordering::Relaxed);
+            }
+            let admission = self.clone();
+            // Queued behind all that is ready.
+            actix_web::rt::spawn(async move { admission.close_round() });
+        });
+    }
+
+    fn close_round(&self) {
+        let workers = self.workers.load(Ordering::Relaxed);
+        ROUND.with(|round| {
+            round.is_open.set(false);
+            for (lane, gate) in self.gates.iter().enumerate() {
+                // Connections are dealt out evenly, so the other workers find as many.
+                gate.lowest_round.fetch_min(round.came[lane].take() * workers, Ordering::Relaxed);
+                round.let_in[lane].set(0);
+            }
+        });
+    }
+
+    /// Whether one more of this round is let in, if no more than so many are at a time.
+    fn has_room_in_round(&self, lane: Lane, window: usize) -> bool {
+        let of_each = (window / self.workers.load(Ordering::Relaxed).max(1)).max(1);
+        ROUND.with(|round| {
+            let came = &round.came[lane as usize];
+            came.set(came.get() + 1);
+            let let_in = &round.let_in[lane as usize];
+            let has_room = let_in.get() < of_each;
+            let_in.set(let_in.get() + usize::from(has_room));
+            has_room
+        })
+    }
+
     /// Lets a request in, or says why not. Costs a few counters: it comes before any work is done for the request.
     ///
     /// # Errors
     /// [`NotNow`].
     pub fn admit(&self, lane: Lane, now: Instant) -> Result<Place<'_>, NotNow> {
-        if !self.gate(lane).lets_in(now, || self.flush_time_of(lane)) {
+        let gate = self.gate(lane);
+        gate.judge_if_due(now, || self.flush_time_of(lane));
+        let window = gate.window.load(Ordering::Relaxed);
+        if gate.under_way.load(Ordering::Relaxed) >= window || !self.has_room_in_round(lane, window) {
+            gate.refused.fetch_add(1, Ordering::Relaxed);
             return Err(NotNow::Overloaded);
         }
         let under_way = self.under_way.fetch_add(1, Ordering::Relaxed);
@@ -121,10 +203,7 @@ impl Admission {
     }
 
     fn gate(&self, lane: Lane) -> &Gate {
-        match lane {
-            Lane::Reads => &self.reads,
-            Lane::Changes => &self.changes,
-        }
+        &self.gates[lane as usize]
     }
 
     fn flush_time_of(&self, lane: Lane) -> Duration {
@@ -163,6 +242,8 @@ struct Gate {
     window: AtomicUsize,
     /// The least that was under way in this interval.
     lowest: AtomicUsize,
+    /// The least that all workers took up in a round that ended in this interval; `usize::MAX`: none has.
+    lowest_round: AtomicUsize,
     answered: AtomicU64,
     refused: AtomicU64,
     /// Microseconds from `began`.
@@ -171,26 +252,18 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(began: Instant) -> Self {
+    fn new(began: Instant, shedding_max: usize) -> Self {
         Self {
             began,
             under_way: AtomicUsize::new(0),
             window: AtomicUsize::new(usize::MAX),
             lowest: AtomicUsize::new(0),
+            lowest_round: AtomicUsize::new(usize::MAX),
             answered: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             judged_us: AtomicU64::new(0),
-            judge: Mutex::new(Judge::default()),
+            judge: Mutex::new(Judge::new(shedding_max)),
         }
-    }
-
-    fn lets_in(&self, now: Instant, flush_time: impl FnOnce() -> Duration) -> bool {
-        self.judge_if_due(now, flush_time);
-        let is_let_in = self.under_way.load(Ordering::Relaxed) < self.window.load(Ordering::Relaxed);
-        if !is_let_in {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        is_let_in
     }
 
     fn judge_if_due(&self, now: Instant, flush_time: impl FnOnce() -> Duration) {
@@ -203,9 +276,15 @@ impl Gate {
         let exchanged = self.judged_us.compare_exchange(judged_us, now_us, Ordering::Relaxed, Ordering::Relaxed);
         // Somebody else judges: nobody waits for that.
         let (Ok(_), Some(mut judge)) = (exchanged, self.judge.try_lock()) else { return };
+        let behind = self.lowest.swap(self.under_way.load(Ordering::Relaxed), Ordering::Relaxed);
+        let before = match self.lowest_round.swap(usize::MAX, Ordering::Relaxed) {
+            usize::MAX => 0,
+            lowest => lowest,
+        };
         let interval = Interval {
             length,
-            lowest: self.lowest.swap(self.under_way.load(Ordering::Relaxed), Ordering::Relaxed),
+            // Not the sum: who was taken up in a round may be under way after it.
+            lowest: behind.max(before),
             answered: self.answered.swap(0, Ordering::Relaxed),
             refused: self.refused.swap(0, Ordering::Relaxed),
             flush_time: flush_time(),
@@ -236,48 +315,257 @@ impl Interval {
 }
 
 /// Decides between calm and shedding, interval by interval; knows no clock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Judge {
-    is_shedding: bool,
-    /// Calm: how long the queue has stood while the node was at work.
-    standing: Duration,
-    /// Calm: how much longer it may, as a stall made it.
-    grace: Duration,
-    /// Shedding: how long next to nobody was refused.
-    quiet: Duration,
+    /// How many are let in at a time while shedding, beside those that wait for the disk.
+    shedding_max: usize,
+    state: State,
     /// Answers per second of a lane at work.
     usual_per_sec: f64,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Calm {
+        /// How long the queue has stood while the node was at work.
+        standing: Duration,
+        /// How much longer it may, as a stall made it.
+        grace: Duration,
+    },
+    Shedding {
+        /// How long next to nobody was refused.
+        quiet: Duration,
+    },
+}
+
+/// No queue stands.
+const CALM: State = State::Calm { standing: Duration::ZERO, grace: Duration::ZERO };
+
 impl Judge {
+    fn new(shedding_max: usize) -> Self {
+        Self { shedding_max, state: CALM, usual_per_sec: 0.0 }
+    }
+
     /// Takes an interval; gives how many may be under way from now on when another comes.
     fn judge(&mut self, interval: &Interval) -> usize {
         let is_stalled = interval.per_sec() < self.usual_per_sec * STALL_SHARE;
         self.remember(interval);
-        if self.is_shedding {
-            self.quiet = if interval.refused * NEXT_TO_NOBODY <= interval.answered {
-                self.quiet + interval.length
-            } else {
-                Duration::ZERO
-            };
-            if self.quiet >= CALM_AFTER {
-                *self = Self { usual_per_sec: self.usual_per_sec, ..Self::default() };
-            }
-        } else if interval.lowest <= CALM_MAX + interval.at_disk() {
-            (self.standing, self.grace) = (Duration::ZERO, Duration::ZERO);
-        } else if is_stalled {
-            self.grace = (self.grace + interval.length * GRACE_PER_STALL).min(GRACE_MAX);
-        } else {
-            self.standing += interval.length;
-            if self.standing >= OVERLOADED_AFTER + self.grace {
-                *self = Self { is_shedding: true, usual_per_sec: self.usual_per_sec, ..Self::default() };
-            }
+        self.state = match self.state {
+            State::Calm { standing, grace } => after_calm(interval, is_stalled, standing, grace),
+            State::Shedding { quiet } => after_shedding(interval, quiet),
+        };
+        match self.state {
+            State::Calm { .. } => usize::MAX,
+            State::Shedding { .. } => self.shedding_max + interval.at_disk(),
         }
-        if self.is_shedding { SHEDDING_MAX + interval.at_disk() } else { usize::MAX }
     }
 
     fn remember(&mut self, interval: &Interval) {
         let share = (interval.length.as_secs_f64() / USUAL_FOR.as_secs_f64()).min(1.0);
         self.usual_per_sec = interval.per_sec().max(self.usual_per_sec * (1.0 - share));
+    }
+}
+
+fn after_calm(interval: &Interval, is_stalled: bool, standing: Duration, grace: Duration) -> State {
+    if interval.lowest <= CALM_MAX + interval.at_disk() {
+        return CALM;
+    }
+    if is_stalled {
+        return State::Calm { standing, grace: (grace + interval.length * GRACE_PER_STALL).min(GRACE_MAX) };
+    }
+    let standing = standing + interval.length;
+    if standing < OVERLOADED_AFTER + grace {
+        return State::Calm { standing, grace };
+    }
+    State::Shedding { quiet: Duration::ZERO }
+}
+
+fn after_shedding(interval: &Interval, quiet: Duration) -> State {
+    if interval.refused * NEXT_TO_NOBODY > interval.answered {
+        return State::Shedding { quiet: Duration::ZERO };
+    }
+    let quiet = quiet + interval.length;
+    if quiet < CALM_AFTER { State::Shedding { quiet } } else { CALM }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: usize = usize::MAX;
+    const FEW: usize = 32;
+
+    /// An interval of usual length of a node that answers 10,000 per second and flushes in 0.2 ms.
+    fn interval(lowest: usize) -> Interval {
+        Interval { length: INTERVAL, lowest, answered: 500, refused: 0, flush_time: Duration::from_micros(200) }
+    }
+
+    fn stalled(lowest: usize) -> Interval {
+        Interval { answered: 0, ..interval(lowest) }
+    }
+
+    /// What a judge says after each of some intervals.
+    fn judged(judge: &mut Judge, intervals: impl IntoIterator<Item = Interval>) -> Vec<usize> {
+        intervals.into_iter().map(|interval| judge.judge(&interval)).collect()
+    }
+
+    fn shedding() -> Judge {
+        let mut judge = Judge::new(FEW);
+        judged(&mut judge, vec![interval(1000); 10]);
+        assert_eq!(judge.judge(&interval(1000)), FEW + 4);
+        judge
+    }
+
+    fn count(time: Duration) -> usize {
+        (time.as_millis() / INTERVAL.as_millis()) as usize
+    }
+
+    #[test]
+    fn a_queue_that_stands_is_shed() {
+        let said = judged(&mut Judge::new(FEW), vec![interval(1000); 12]);
+        let waits = count(OVERLOADED_AFTER) - 1;
+        assert!(said[..waits].iter().all(|window| *window == ANY), "{said:?}");
+        // Few are let in, and the four that wait for the disk.
+        assert!(said[waits..].iter().all(|window| *window == FEW + 4), "{said:?}");
+    }
+
+    #[test]
+    fn a_few_hundred_connections_are_no_overload() {
+        let said = judged(&mut Judge::new(FEW), vec![interval(CALM_MAX); 1000]);
+        assert!(said.iter().all(|window| *window == ANY));
+    }
+
+    #[test]
+    fn a_queue_that_comes_and_goes_is_no_overload() {
+        let burst = (0..400).map(|n| interval(if n % 9 == 8 { 3 } else { 5000 }));
+        assert!(judged(&mut Judge::new(FEW), burst).iter().all(|window| *window == ANY));
+    }
+
+    #[test]
+    fn after_a_stall_a_queue_may_stand_longer() {
+        // A second in which the disk hesitates, at four fifths of the peak: four seconds until it is worked off.
+        let mut judge = Judge::new(FEW);
+        let usual = vec![interval(40); 20];
+        let stall = vec![stalled(1000); 20];
+        let catching_up = vec![interval(1000); 80];
+        let said = judged(&mut judge, [usual, stall, catching_up, vec![interval(40)]].concat());
+        assert!(said.iter().all(|window| *window == ANY), "{said:?}");
+        // One that is not worked off is overload all the same, and the next has no such time.
+        let said = judged(&mut judge, vec![interval(1000); 10]);
+        assert_eq!(said.last(), Some(&(FEW + 4)));
+        let mut judge = Judge::new(FEW);
+        let said =
+            judged(&mut judge, [vec![interval(40); 20], vec![stalled(1000); 20], vec![interval(1000); 100]].concat());
+        assert_eq!(said.last(), Some(&(FEW + 4)));
+    }
+
+    #[test]
+    fn a_disk_that_always_stalls_does_not_let_more_and_more_in() {
+        let mut judge = Judge::new(FEW);
+        let stall = [vec![interval(1000); 1], vec![stalled(1000); 9]].concat();
+        let needed = count(OVERLOADED_AFTER + GRACE_MAX);
+        let said = judged(&mut judge, stall.repeat(needed));
+        assert!(said.iter().any(|window| *window != ANY));
+    }
+
+    #[test]
+    fn a_slow_disk_needs_more_under_way() {
+        let slow = |lowest| Interval { flush_time: Duration::from_millis(20), ..interval(lowest) };
+        // 10,000 per second, each of which waits for up to two flushes.
+        assert_eq!(slow(0).at_disk(), 400);
+        let said = judged(&mut Judge::new(FEW), vec![slow(CALM_MAX + 400); 100]);
+        assert!(said.iter().all(|window| *window == ANY));
+        let said = judged(&mut Judge::new(FEW), vec![slow(1000); 100]);
+        assert_eq!(said.last(), Some(&(FEW + 400)));
+    }
+
+    #[test]
+    fn all_are_let_in_again_when_next_to_nobody_is_refused() {
+        let refusing = |refused| Interval { refused, ..interval(FEW) };
+        let mut judge = shedding();
+        let said = judged(&mut judge, vec![refusing(500); 100]);
+        assert!(said.iter().all(|window| *window != ANY));
+        // One in ten, by chance, for a second.
+        let said = judged(&mut judge, vec![refusing(50); count(CALM_AFTER)]);
+        assert_eq!(said.iter().filter(|window| **window == ANY).count(), 1, "{said:?}");
+        assert_eq!(said.last(), Some(&ANY));
+        // What is not for a whole second is not counted together.
+        let mut judge = shedding();
+        let mixed = [vec![refusing(0); count(CALM_AFTER) - 1], vec![refusing(500)]].concat().repeat(5);
+        assert!(judged(&mut judge, mixed).iter().all(|window| *window != ANY));
+    }
+
+    #[test]
+    fn nobody_asking_ends_it() {
+        let pause = Interval { length: Duration::from_secs(2), answered: 0, ..interval(0) };
+        assert_eq!(shedding().judge(&pause), ANY);
+    }
+
+    /// A door whose time is told by the test.
+    struct Door {
+        admission: Admission,
+        now: Instant,
+    }
+
+    impl Door {
+        fn new(under_way_max: usize) -> Self {
+            let now = Instant::now();
+            Self { admission: Admission::new(under_way_max, now, || Duration::ZERO), now }
+        }
+
+        /// Keeps 1,000 changes under way for some intervals, in each of which some are answered.
+        fn crowd(&mut self, intervals: usize) -> Vec<Turn<'_>> {
+            let mut turns: Vec<_> = (0..1000).map(|_| self.admission.begin(Lane::Changes)).collect();
+            for _ in 0..intervals {
+                self.now += INTERVAL;
+                for place in turns.iter_mut().take(500) {
+                    // The new one begins before the old one ends.
+                    *place = self.admission.begin(Lane::Changes);
+                }
+                drop(self.admission.admit(Lane::Changes, self.now));
+            }
+            turns
+        }
+    }
+
+    #[test]
+    fn a_crowd_of_changes_is_refused_and_reads_are_not() {
+        let mut door = Door::new(10_000);
+        let crowd = door.crowd(count(OVERLOADED_AFTER) + 2);
+        assert_eq!(crowd.len(), 1000);
+        drop(crowd);
+        assert!(door.admission.is_shedding(Lane::Changes) && !door.admission.is_shedding(Lane::Reads));
+        let crowd: Vec<_> = (0..1000).map(|_| door.admission.begin(Lane::Changes)).collect();
+        let admit = |lane| door.admission.admit(lane, door.now).map(drop);
+        assert_eq!((admit(Lane::Changes), admit(Lane::Reads)), (Err(NotNow::Overloaded), Ok(())));
+        drop(crowd);
+        assert_eq!(admit(Lane::Changes), Ok(()), "there is room again");
+    }
+
+    #[test]
+    fn no_more_than_the_upper_bound_is_under_way() {
+        let door = Door::new(2);
+        let admit = |lane| door.admission.admit(lane, door.now);
+        let first = admit(Lane::Reads).expect("room");
+        let second = admit(Lane::Changes).expect("room");
+        assert_eq!(door.admission.under_way(), 2);
+        assert_eq!(admit(Lane::Reads).map(drop), Err(NotNow::Full));
+        drop(first);
+        let third = admit(Lane::Reads).expect("room again");
+        assert_eq!(admit(Lane::Changes).map(drop), Err(NotNow::Full));
+        drop((second, third));
+        assert_eq!(door.admission.under_way(), 0);
+    }
+
+    #[test]
+    fn who_is_slow_to_send_is_no_load() {
+        let mut door = Door::new(10_000);
+        let places: Vec<_> = (0..1000).map(|_| door.admission.admit(Lane::Changes, door.now).expect("room")).collect();
+        for _ in 0..100 {
+            door.now += INTERVAL;
+            assert!(door.admission.admit(Lane::Changes, door.now).is_ok());
+        }
+        assert_eq!(places.len(), 1000);
+        assert!(!door.admission.is_shedding(Lane::Changes));
     }
 }

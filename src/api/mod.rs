@@ -270,7 +270,7 @@ struct Door {
     http: config::Http,
     strict_accounts: bool,
     kept: KeptAnswers,
-    admission: Admission,
+    admission: Arc<Admission>,
     /// The id of the next request.
     requests: AtomicU64,
     not_ready: Box<dyn Fn() -> Option<String> + Send + Sync>,
@@ -300,7 +300,7 @@ impl Api {
             http: config.http.clone(),
             strict_accounts: config.ids.user_id_strict,
             kept: KeptAnswers::new(config.api.kept_answers_bytes),
-            admission: Admission::new(config.actors.inflight_max, Instant::now(), flush_time),
+            admission: Arc::new(Admission::new(config.actors.inflight_max, Instant::now(), flush_time)),
             // Two runs of a node rarely give the same id, so that logs kept together stay apart.
             requests: AtomicU64::new(rand::random()),
             not_ready: Box::new(not_ready),
@@ -438,6 +438,7 @@ impl Door {
         let lane = if place.is_some_and(|place| ENDPOINTS[place].2) { Lane::Changes } else { Lane::Reads };
         let mut payload = Some(payload);
         let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed));
+        self.admission.open_round();
         let admitted = match self.admission.admit(lane, started) {
             Ok(admitted) => admitted,
             Err(why) => {

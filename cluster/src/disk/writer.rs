@@ -195,6 +195,9 @@ fn write_loop(
     written: &sync_mpsc::Sender<Completion>,
 ) {
     let _guard = FailOnPanic(vitals);
+    if let Err(error) = crate::step_back() {
+        tracing::warn!(%error, "the disk's writer does not step back: under load answers may be late");
+    }
     let mut batches = Vec::new();
     let mut thens = Vec::new();
     while let Some(Submission::Write(batch, then)) = submissions.blocking_recv() {
