@@ -4,7 +4,7 @@
 //!            more than CALM_MAX wait, all through OVERLOADED_AFTER, although the node is at work
 //!     calm ───────────────────────────────────────────────────────────────────────────────────► shedding
 //!   lets all in ◄──────────────────────────────────────────────────────────────── lets few in at a time
-//!            less than one in ten was refused for CALM_AFTER
+//!            less than one in ten was refused for CALM_AFTER, or in a probe
 //! ```
 //!
 //! A queue that comes and goes is good: it is a burst, or the disk has hesitated, and waiting is what a caller would
@@ -52,6 +52,9 @@ const GRACE_PER_STALL: u32 = 4;
 const GRACE_MAX: Duration = Duration::from_secs(5);
 /// How long next to nobody must be refused until all are let in again.
 const CALM_AFTER: Duration = Duration::from_secs(1);
+/// How often a shedding lane lets CALM_MAX in for one interval. Callers who ask again at once when they are refused look
+/// like many; this shows that they are few. Rare, as those it lets in wait longer than usual.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// One refused to so many let in is next to nobody: chance alone brings some together.
 const NEXT_TO_NOBODY: u64 = 10;
 /// How long it takes to forget what rate was usual.
@@ -335,8 +338,15 @@ enum State {
     Shedding {
         /// How long next to nobody was refused.
         quiet: Duration,
+        /// How long ago the last probe was.
+        unprobed: Duration,
+        /// This interval is one.
+        is_probe: bool,
     },
 }
+
+/// Too much to do since now.
+const SHEDDING: State = State::Shedding { quiet: Duration::ZERO, unprobed: Duration::ZERO, is_probe: false };
 
 /// No queue stands.
 const CALM: State = State::Calm { standing: Duration::ZERO, grace: Duration::ZERO };
@@ -352,11 +362,12 @@ impl Judge {
         self.remember(interval);
         self.state = match self.state {
             State::Calm { standing, grace } => after_calm(interval, is_stalled, standing, grace),
-            State::Shedding { quiet } => after_shedding(interval, quiet),
+            State::Shedding { quiet, unprobed, is_probe } => after_shedding(interval, quiet, unprobed, is_probe),
         };
         match self.state {
             State::Calm { .. } => usize::MAX,
-            State::Shedding { .. } => self.shedding_max + interval.at_disk(),
+            State::Shedding { is_probe: true, .. } => CALM_MAX + interval.at_disk(),
+            State::Shedding { is_probe: false, .. } => self.shedding_max + interval.at_disk(),
         }
     }
 
@@ -377,15 +388,18 @@ fn after_calm(interval: &Interval, is_stalled: bool, standing: Duration, grace: 
     if standing < OVERLOADED_AFTER + grace {
         return State::Calm { standing, grace };
     }
-    State::Shedding { quiet: Duration::ZERO }
+    SHEDDING
 }
 
-fn after_shedding(interval: &Interval, quiet: Duration) -> State {
-    if interval.refused * NEXT_TO_NOBODY > interval.answered {
-        return State::Shedding { quiet: Duration::ZERO };
+fn after_shedding(interval: &Interval, quiet: Duration, unprobed: Duration, is_probe: bool) -> State {
+    let refuses_next_to_nobody = interval.refused * NEXT_TO_NOBODY <= interval.answered;
+    let quiet = if refuses_next_to_nobody { quiet + interval.length } else { Duration::ZERO };
+    if quiet >= CALM_AFTER || (is_probe && refuses_next_to_nobody) {
+        return CALM;
     }
-    let quiet = quiet + interval.length;
-    if quiet < CALM_AFTER { State::Shedding { quiet } } else { CALM }
+    let unprobed = unprobed + interval.length;
+    let is_probe = unprobed >= PROBE_EVERY;
+    State::Shedding { quiet, unprobed: if is_probe { Duration::ZERO } else { unprobed }, is_probe }
 }
 
 #[cfg(test)]
@@ -484,7 +498,7 @@ mod tests {
         let refusing = |refused| Interval { refused, ..interval(FEW) };
         let mut judge = shedding();
         let said = judged(&mut judge, vec![refusing(500); 100]);
-        assert!(said.iter().all(|window| *window != ANY));
+        assert!(said.iter().all(|window| *window == FEW + 4));
         // One in ten, by chance, for a second.
         let said = judged(&mut judge, vec![refusing(50); count(CALM_AFTER)]);
         assert_eq!(said.iter().filter(|window| **window == ANY).count(), 1, "{said:?}");
@@ -493,6 +507,21 @@ mod tests {
         let mut judge = shedding();
         let mixed = [vec![refusing(0); count(CALM_AFTER) - 1], vec![refusing(500)]].concat().repeat(5);
         assert!(judged(&mut judge, mixed).iter().all(|window| *window != ANY));
+    }
+
+    #[test]
+    fn a_few_who_ask_again_at_once_are_found_to_be_few() {
+        let refusing = |refused| Interval { refused, ..interval(FEW) };
+        let mut judge = shedding();
+        let until_probe = count(PROBE_EVERY) - 1;
+        // Many are still many when more of them are let in.
+        let said = judged(&mut judge, vec![refusing(500); 2 * until_probe]);
+        let probes: Vec<usize> = (0..said.len()).filter(|place| said[*place] == CALM_MAX + 4).collect();
+        assert_eq!(probes, [until_probe - 1]);
+        assert!(said.iter().all(|window| *window != ANY));
+        // 64 who wait for their answers are not refused once there is room for them.
+        assert_eq!(judge.judge(&refusing(5_000)), CALM_MAX + 4);
+        assert_eq!(judge.judge(&refusing(0)), ANY);
     }
 
     #[test]
@@ -540,6 +569,26 @@ mod tests {
         assert_eq!((admit(Lane::Changes), admit(Lane::Reads)), (Err(NotNow::Overloaded), Ok(())));
         drop(crowd);
         assert_eq!(admit(Lane::Changes), Ok(()), "there is room again");
+    }
+
+    #[test]
+    fn reads_that_wait_for_their_worker_are_a_crowd() {
+        let mut door = Door::new(10_000);
+        door.admission.workers.store(1, Ordering::Relaxed);
+        let mut round = |came: usize| {
+            door.now += INTERVAL;
+            let let_in = (0..came).filter(|_| door.admission.admit(Lane::Reads, door.now).is_ok()).count();
+            (0..let_in).for_each(|_| drop(door.admission.begin(Lane::Reads)));
+            door.admission.close_round();
+            let_in
+        };
+        for _ in 0..100 {
+            assert_eq!(round(CALM_MAX), CALM_MAX, "a few hundred are none");
+        }
+        let let_in: Vec<usize> = (0..15).map(|_| round(1000)).collect();
+        assert_eq!(let_in[..10], [1000; 10]);
+        assert!(let_in[12..].iter().all(|count| (SHEDDING_MIN..CALM_MAX).contains(count)), "{let_in:?}");
+        assert!(door.admission.is_shedding(Lane::Reads) && !door.admission.is_shedding(Lane::Changes));
     }
 
     #[test]
