@@ -37,9 +37,9 @@ const INTERVAL: Duration = Duration::from_millis(50);
 const CALM_MAX: usize = 256;
 /// How many per core are let in at a time while a lane sheds load: enough to keep the core busy, and few, as answers
 /// take the longer the more there are, and some of the cores' time goes to refusing.
-const SHEDDING_PER_CORE: usize = 16;
+const SHEDDING_PER_CORE: usize = 12;
 /// The least of that over all cores.
-const SHEDDING_MIN: usize = 32;
+const SHEDDING_MIN: usize = 24;
 /// How long a queue must stand. Longer than bursts take, and a small part of what callers wait for at most.
 const OVERLOADED_AFTER: Duration = Duration::from_millis(500);
 /// An interval with less than one in so many of the answers that are usual is a stall: the queue is no fault of the
