@@ -8,7 +8,7 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt docs audit readme-check bench load fuzz
+.PHONY: help run build test lint fmt docs audit readme-check bench load soak fuzz
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -48,6 +48,9 @@ bench: ## measures everything, half an hour; writes bench/report.html. QUICK=1: 
 
 load: build ## measures a running node; make load ARGS='--workload w4 --duration 20'
 	@'$(MUSTER)' bench $(ARGS)
+
+soak: build ## holds a node at twice its peak rate for an hour; SOAK_SECONDS=60 for a try
+	@MUSTER='$(MUSTER)' TARGET='$(TARGET)' .ci/soak
 
 fuzz: build ## looks for inputs that break the readers of requests and UserSigs; FUZZ_SECONDS=60 for each
 	@TARGET='$(TARGET)' $(BUILD) .ci/fuzz

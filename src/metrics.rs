@@ -82,6 +82,9 @@ const REQUEST_SECONDS: Described = Described {
 catalogue! {
     gauge http_inflight = "muster_http_inflight_requests", "requests under way";
     counter http_overload = "muster_http_overload_refusals_total", "requests refused at the door because actors.inflight_max were under way";
+    counter http_shed = "muster_http_shed_refusals_total", "requests refused at the door so that those let in are answered in time: more came than can be answered";
+    gauge http_shedding_reads = "muster_http_shedding_reads", "1 while some reads are refused at the door, 0 while all are let in";
+    gauge http_shedding_changes = "muster_http_shedding_changes", "1 while some changes are refused at the door, 0 while all are let in";
     counter http_panics = "muster_http_panics_total", "handlers that panicked; each is a defect";
     counter kept_answers = "muster_http_kept_answers_total", "reads answered as before because nothing they show has changed";
     counter auth_failures = "muster_auth_failures_total", "signatures that did not verify";

@@ -98,7 +98,7 @@ impl Node {
         let limits = |settings: &AppSettings| Arc::new(settings.group_limits(&config.groups));
         let of_apps: AppLimits =
             Arc::new(apps.iter().map(|(settings, app)| (AppId(app.id), limits(settings))).collect::<FxHashMap<_, _>>());
-        let arbiters: Vec<Arbiter> = (0..arbiter_count(config)).map(|_| Arbiter::new()).collect();
+        let arbiters: Vec<Arbiter> = (0..arbiter_count(config)).map(|_| behind_the_door()).collect();
         let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
         let service = actors::start(cluster.clone(), &handles, host_options(config, cluster.shards()), of_apps).await?;
         let service = service.with_accounts(existing(config.accounts.mode, &apps));
@@ -116,7 +116,9 @@ impl Node {
         let listener = TcpListener::bind(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let readiness = service.clone();
-        let api = api::Api::new(config, apps, service.clone(), move || readiness.not_ready());
+        let disk = cluster.clone();
+        let api =
+            api::Api::new(config, apps, service.clone(), move || readiness.not_ready(), move || disk.flush_time());
         let http = &config.http;
         let server = HttpServer::new(move || {
             let api = api.clone();
@@ -190,6 +192,18 @@ impl Node {
             let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
     }
+}
+
+/// A thread for groups. Under load it always has something to do; the HTTP workers go first, so that whoever is not let
+/// in hears of it at once.
+fn behind_the_door() -> Arbiter {
+    let arbiter = Arbiter::new();
+    arbiter.spawn_fn(|| {
+        if let Err(error) = muster_cluster::step_back() {
+            tracing::warn!(%error, "a thread of groups does not step back: under load refusals may be late");
+        }
+    });
+    arbiter
 }
 
 /// App admins exist by configuration, whoever else has to be imported.

@@ -155,6 +155,11 @@ impl Cluster {
         self.inner.disk.health()
     }
 
+    /// What a flush of the disk takes these days; 0 before the first.
+    pub fn flush_time(&self) -> Duration {
+        self.inner.disk.flush_time()
+    }
+
     /// The damage that failed the disk, if it was damage: [`OpenError::Corrupt`] with file and place.
     ///
     /// It is remembered in the folder: the next start reads every table to the end, whatever its options say, and

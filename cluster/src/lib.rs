@@ -17,5 +17,5 @@ pub use application::{Committed, Keeps, Payload, Release, ShardMachine, Transact
 pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health, Lookup, Row, Rows, View};
 pub use examine::examine;
 pub use handle::{BarrierError, Cluster, ClusterOptions, Leadership, OpenError, ProposeError, Proposed, ShardHandle};
-pub use process::disable_huge_pages;
+pub use process::{disable_huge_pages, step_back};
 pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

@@ -14,6 +14,7 @@
 mod about;
 mod accounts;
 mod admin;
+mod admission;
 pub mod auth;
 mod body;
 pub mod error;
@@ -33,7 +34,7 @@ mod wire;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
@@ -45,6 +46,7 @@ use rustc_hash::FxHashMap;
 use tracing::Instrument;
 
 use self::about::About;
+use self::admission::{Admission, Lane, NotNow};
 use self::auth::{Auth, Caller};
 use self::body::Object;
 use self::error::Failure;
@@ -268,10 +270,9 @@ struct Door {
     http: config::Http,
     strict_accounts: bool,
     kept: KeptAnswers,
-    inflight: AtomicUsize,
+    admission: Arc<Admission>,
     /// The id of the next request.
     requests: AtomicU64,
-    inflight_max: usize,
     not_ready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// What `/settings` answers.
     settings: Vec<(String, String)>,
@@ -281,12 +282,13 @@ struct Door {
 
 impl Api {
     /// Builds the door to a service for apps and what each is run by; `not_ready` says why the node cannot serve, if
-    /// it cannot.
+    /// it cannot, and `flush_time` what a flush of its disk takes these days.
     pub fn new(
         config: &Config,
         apps: Vec<(AppSettings, config::App)>,
         service: Service,
         not_ready: impl Fn() -> Option<String> + Send + Sync + 'static,
+        flush_time: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
         let names = ENDPOINTS.iter().map(|(name, ..)| *name).chain(["other"]);
         let rules = apps.iter().map(|(settings, app)| (AppId(app.id), Rules::of(config, settings))).collect();
@@ -298,10 +300,9 @@ impl Api {
             http: config.http.clone(),
             strict_accounts: config.ids.user_id_strict,
             kept: KeptAnswers::new(config.api.kept_answers_bytes),
-            inflight: AtomicUsize::new(0),
+            admission: Arc::new(Admission::new(config.actors.inflight_max, Instant::now(), flush_time)),
             // Two runs of a node rarely give the same id, so that logs kept together stay apart.
             requests: AtomicU64::new(rand::random()),
-            inflight_max: config.actors.inflight_max,
             not_ready: Box::new(not_ready),
             settings: config::settings_differing_from_default(config),
             metrics: names.map(|name| metrics::get().command(name, error::LABELLED)).collect(),
@@ -426,15 +427,6 @@ impl Call<'_> {
     }
 }
 
-/// A request's place among those under way; leaves it when dropped, also when the client went away.
-struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Door {
     async fn answer(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
         if let Some(response) = ops::answer(self, request) {
@@ -443,11 +435,23 @@ impl Door {
         let started = Instant::now();
         let command = query::command(request.uri().path());
         let place = command.as_ref().ok().and_then(|(family, name)| Endpoint::place(*family, name));
+        let lane = if place.is_some_and(|place| ENDPOINTS[place].2) { Lane::Changes } else { Lane::Reads };
         let mut payload = Some(payload);
         let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed));
+        self.admission.open_round();
+        let admitted = match self.admission.admit(lane, started) {
+            Ok(admitted) => admitted,
+            Err(why) => {
+                // The shortest way: there is too much to do as it is.
+                if let Some(unread) = payload {
+                    request::discard_body(request, unread, &self.http).await;
+                }
+                return self.respond(place, id, started, Err(turned_away(why)));
+            }
+        };
         // Whatever is logged on behalf of this request carries its id, on whichever thread.
         let span = tracing::info_span!("request", %id);
-        let called = AssertUnwindSafe(self.call(request, &mut payload, command, place, started));
+        let called = AssertUnwindSafe(self.call(request, &mut payload, command, place, lane, started));
         let outcome = match called.catch_unwind().instrument(span.clone()).await {
             Ok(outcome) => outcome,
             Err(panic) => Err(span.in_scope(|| panicked(panic, place))),
@@ -456,6 +460,17 @@ impl Door {
             // Refused before its body was read: with the body gone the connection can go on.
             request::discard_body(request, unread, &self.http).await;
         }
+        drop(admitted);
+        self.respond(place, id, started, outcome)
+    }
+
+    fn respond(
+        &self,
+        place: Option<usize>,
+        id: RequestId,
+        started: Instant,
+        outcome: Result<Bytes, Failure>,
+    ) -> HttpResponse {
         let (code, body) = match outcome {
             Ok(body) => (0, body),
             Err(failure) => (failure.code, json::failure(&failure).into()),
@@ -476,9 +491,9 @@ impl Door {
         payload: &mut Option<web::Payload>,
         command: Result<(Family, &str), Failure>,
         place: Option<usize>,
+        lane: Lane,
         started: Instant,
     ) -> Result<Bytes, Failure> {
-        let _place = self.admit()?;
         let by_get = request.method() == Method::GET && command.as_ref().is_ok_and(|command| BY_GET.contains(command));
         if request.method() != Method::POST && !by_get {
             return Err(Failure::with_value(error::BAD_HTTP, "method", "expected POST", request.method().as_str()));
@@ -503,6 +518,7 @@ impl Door {
             Some(payload) => request::read_body(request, payload, &self.http).await?,
             None => Bytes::new(),
         };
+        let _turn = self.admission.begin(lane);
         let body = if by_get && body.is_empty() { Bytes::from_static(b"{}") } else { body };
         let deadline = started + Duration::from_millis(self.http.timeout_ms);
         if endpoint.is_kept()
@@ -527,17 +543,6 @@ impl Door {
             }
         }
         Ok(true)
-    }
-
-    /// Takes a place among the requests under way, before any work is done for it.
-    fn admit(&self) -> Result<Place<'_>, Failure> {
-        let under_way = self.inflight.fetch_add(1, Ordering::Relaxed);
-        let place = Place(&self.inflight);
-        if under_way >= self.inflight_max {
-            metrics::get().http_overload.increment(1);
-            return Err(Failure::new(error::OVERLOADED, "overloaded: too many requests under way"));
-        }
-        Ok(place)
     }
 
     fn admin(&self, request: &HttpRequest, query: &Query<'_>, now_secs: u64) -> Result<AppId, Failure> {
@@ -569,6 +574,21 @@ fn client_request(
         return Err(Failure::bad("ClientReqId", "too long"));
     }
     Ok(Some(ClientRequest { caller: caller.clone(), command, id: id.as_ref().into() }))
+}
+
+/// What a caller is told who is not let in.
+fn turned_away(why: NotNow) -> Failure {
+    let info = match why {
+        NotNow::Full => {
+            metrics::get().http_overload.increment(1);
+            "overloaded: too many requests under way"
+        }
+        NotNow::Overloaded => {
+            metrics::get().http_shed.increment(1);
+            "overloaded: more requests come than can be answered"
+        }
+    };
+    Failure::new(error::OVERLOADED, info)
 }
 
 /// What a caller is told of a handler that panicked: it harms nobody else.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 
 use super::error::{self, Failure};
 use crate::config;
@@ -41,6 +41,11 @@ pub async fn discard_body(request: &HttpRequest, mut payload: web::Payload, http
             }
         }
     };
+    let mut discard = std::pin::pin!(discard);
+    // Almost always it is here with the head, and then no timer is needed.
+    if (&mut discard).now_or_never().is_some() {
+        return;
+    }
     // Whether it came to an end does not matter: the answer is the same.
     let _ = tokio::time::timeout(Duration::from_millis(http.client_request_timeout_ms), discard).await;
 }

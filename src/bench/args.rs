@@ -31,10 +31,12 @@ pub struct BenchArgs {
     /// Longest run of one workload, in seconds
     #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub duration: u64,
-    /// Operations per workload [default: each workload's own number]
+    /// Operations per workload [default: each workload's own number; with --rate what rate and duration make]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub operations: Option<u64>,
-    /// Operations per second, started on schedule whether or not earlier ones are answered [default: one after the other]
+    /// Operations per second, started on schedule whether or not earlier ones are answered; refusals as overload (60018)
+    /// are then counted apart and fail nothing. Needs connections: one that waits for an answer starts nothing
+    /// [default: one after the other]
     #[arg(long, value_name = "OPS_PER_S", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
     /// Groups of w3, w4 and w5
@@ -52,7 +54,7 @@ pub struct BenchArgs {
     /// Where a node answers; repeated: connections are dealt out in turn
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub target: Vec<String>,
-    /// A server process whose CPU time is counted, with its children; repeatable
+    /// A server process whose CPU time is counted, with its children, and whose memory is watched; repeatable
     #[arg(long)]
     pub pid: Vec<u32>,
     /// The app

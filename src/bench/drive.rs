@@ -1,8 +1,19 @@
 //! Runs one phase: connections that take operations from one counter until it is at its end.
 //!
-//! Closed loop: a connection asks again when it has its answer. Open loop: operation n starts
-//! n / rate seconds after the beginning; if every connection is still waiting then, it starts
-//! late, and the wait counts (otherwise a stalled server would only be asked less often).
+//! Closed loop: a connection asks again when it has its answer. Open loop: operation n is due n / rate seconds after
+//! the beginning, whatever became of those before it.
+//!
+//! From when a latency counts, until the whole answer was read:
+//!
+//! - closed loop: from when the request is sent;
+//! - open loop, every connection still waits for an answer when the operation is due: from when it was due. It starts
+//!   late, and the wait counts, as it would for a caller (otherwise a stalled server would only be asked less often);
+//! - open loop, a connection is free: from when the request is sent. This harness may wake up late, because a timer is
+//!   rough or it gets no processor; that is no doing of the server and changes nothing of the rate.
+//!
+//! Both kinds of lateness are kept as figures of their own: `waited` (no connection was free) and `late` (the harness
+//! was). Answers are told apart, too: done, refused as overload (only in an open loop, where that is a good answer),
+//! failed. Latencies of refusals are kept apart from all others.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -15,17 +26,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::Error;
 use super::client::Connection;
+use super::memory::{self, Memory};
 use super::random::Zipf;
 use super::request::{Call, Operation, Renderer, Request};
-use super::verdict;
+use super::verdict::{self, Verdict};
 use super::workload::{Chooser, Phase, Sizes};
 
 /// Longest latency told apart from longer ones: above the longest wait for an answer.
 const LATENCY_US_MAX: u64 = 600_000_000;
 /// Three digits: the figures are within 0.1 %.
 const LATENCY_DIGITS: u8 = 3;
-/// How late a timer of this runtime may wake us; the server has no part in that.
-const TIMER_SLACK: Duration = Duration::from_millis(1);
 /// Pause of a connection whose server could not be reached, so that a server that is down is not stormed.
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of the request and of the answer shown with the first failure.
@@ -41,6 +51,8 @@ pub struct Plan {
     pub sizes: Sizes,
     pub seed: u64,
     pub zipf: Rc<Zipf>,
+    /// Server processes whose memory is watched.
+    pub pids: Vec<u32>,
 }
 
 /// How a phase is paced and when it ends.
@@ -56,14 +68,34 @@ pub struct Pace {
 #[derive(Debug)]
 pub struct Tally {
     pub elapsed: Duration,
+    /// Answered, or failed on the way; not the refused ones.
     pub operations: u64,
     pub failed: u64,
+    /// Answered as overload by an open loop's server: nothing happened.
+    pub refused: u64,
     pub first_failure: Option<String>,
     pub answer_bytes: u64,
     /// Operations of an open loop that were due and not started when time was up.
     pub not_started: u64,
     /// Latencies in microseconds, for each call that was made.
     pub latencies: Vec<(Call, Histogram<u64>)>,
+    /// Microseconds until a refusal.
+    pub refusals: Histogram<u64>,
+    /// Microseconds by which operations of an open loop began too late because no connection was free.
+    pub waited: Histogram<u64>,
+    /// Microseconds by which the harness itself was late, where a connection was free.
+    pub late: Histogram<u64>,
+    /// What each second of the phase brought.
+    pub by_sec: Vec<Second>,
+    pub memory: Memory,
+}
+
+/// Answers that came within one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Second {
+    pub done: u64,
+    pub refused: u64,
+    pub failed: u64,
 }
 
 impl Tally {
@@ -79,6 +111,10 @@ impl Tally {
 
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).expect("bounds and digits are in range")
+}
+
+fn record(histogram: &mut Histogram<u64>, latency: Duration) {
+    histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LATENCY_US_MAX));
 }
 
 /// Runs a phase to its end, printing what it does once a second.
@@ -97,6 +133,13 @@ pub async fn drive(plan: &Plan, name: &str, phase: Phase, pace: Pace) -> Result<
         running.spawn_local(driver.run(counts.clone()));
     }
     let mut progress = Progress { name, begin, last: 0 };
+    let mut watched = Memory::default();
+    let mut watch = || {
+        if let Some(mb) = memory::resident_mb(&plan.pids) {
+            watched.note(begin.elapsed().as_secs() as usize, mb);
+        }
+    };
+    watch();
     let mut second = interval_at(begin + Duration::from_secs(1), Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -105,10 +148,13 @@ pub async fn drive(plan: &Plan, name: &str, phase: Phase, pace: Pace) -> Result<
                 Some(ended) => ended.expect("a connection's task neither panics nor is it cancelled"),
                 None => break,
             },
-            _ = second.tick() => progress.print(&counts),
+            _ = second.tick() => {
+                progress.print(&counts);
+                watch();
+            }
         }
     }
-    Ok(counts.tally(begin.elapsed()))
+    Ok(Tally { memory: watched, ..counts.tally(begin.elapsed()) })
 }
 
 /// Once a second, a line about a running phase.
@@ -125,9 +171,10 @@ impl Progress<'_> {
         // Nobody need read along.
         let _ = writeln!(
             io::stderr(),
-            "{:<12} {secs:>4} s {done:>10} operations {:>8}/s {:>6} failed",
+            "{:<12} {secs:>4} s {done:>10} operations {:>8}/s {:>8} refused {:>6} failed",
             self.name,
             done - self.last,
+            counts.refused.get(),
             counts.failed.get()
         );
         self.last = done;
@@ -143,9 +190,14 @@ struct Counts {
     next: Cell<u64>,
     done: Cell<u64>,
     failed: Cell<u64>,
+    refused: Cell<u64>,
     answer_bytes: Cell<u64>,
     first_failure: RefCell<Option<String>>,
     latencies: RefCell<[Option<Histogram<u64>>; Call::ALL.len()]>,
+    refusals: RefCell<Histogram<u64>>,
+    waited: RefCell<Histogram<u64>>,
+    late: RefCell<Histogram<u64>>,
+    by_sec: RefCell<Vec<Second>>,
 }
 
 impl Counts {
@@ -157,9 +209,14 @@ impl Counts {
             next: Cell::new(0),
             done: Cell::new(0),
             failed: Cell::new(0),
+            refused: Cell::new(0),
             answer_bytes: Cell::new(0),
             first_failure: RefCell::new(None),
             latencies: RefCell::new([const { None }; Call::ALL.len()]),
+            refusals: RefCell::new(histogram()),
+            waited: RefCell::new(histogram()),
+            late: RefCell::new(histogram()),
+            by_sec: RefCell::new(Vec::new()),
         }
     }
 
@@ -184,14 +241,43 @@ impl Counts {
     fn count(&self, call: Call, latency: Duration, bytes: usize) {
         self.done.set(self.done.get() + 1);
         self.answer_bytes.set(self.answer_bytes.get() + bytes as u64);
-        let latency_us = u64::try_from(latency.as_micros()).unwrap_or(LATENCY_US_MAX);
         let mut latencies = self.latencies.borrow_mut();
-        latencies[call as usize].get_or_insert_with(histogram).saturating_record(latency_us);
+        record(latencies[call as usize].get_or_insert_with(histogram), latency);
     }
 
     fn fail(&self, text: impl FnOnce() -> String) {
         self.failed.set(self.failed.get() + 1);
         self.first_failure.borrow_mut().get_or_insert_with(text);
+        self.note(|second| second.failed += 1);
+    }
+
+    fn refuse(&self, latency: Duration) {
+        self.refused.set(self.refused.get() + 1);
+        record(&mut self.refusals.borrow_mut(), latency);
+        self.note(|second| second.refused += 1);
+    }
+
+    fn note(&self, count: impl FnOnce(&mut Second)) {
+        let sec = self.begin.elapsed().as_secs() as usize;
+        let mut by_sec = self.by_sec.borrow_mut();
+        if by_sec.len() <= sec {
+            by_sec.resize(sec + 1, Second::default());
+        }
+        count(&mut by_sec[sec]);
+    }
+
+    /// Waits until operation `index` is due; gives the moment its latency counts from, see the top of this file.
+    async fn start(&self, index: u64) -> Instant {
+        let now = Instant::now();
+        let Some(due) = self.due(index) else { return now };
+        if due <= now {
+            record(&mut self.waited.borrow_mut(), now - due);
+            return due;
+        }
+        sleep_until(due).await;
+        let now = Instant::now();
+        record(&mut self.late.borrow_mut(), now - due);
+        now
     }
 
     fn tally(&self, elapsed: Duration) -> Tally {
@@ -204,10 +290,16 @@ impl Counts {
             elapsed,
             operations: self.done.get(),
             failed: self.failed.get(),
+            refused: self.refused.get(),
             first_failure: self.first_failure.take(),
             answer_bytes: self.answer_bytes.get(),
             not_started: due_count.saturating_sub(self.next.get()),
             latencies: Call::ALL.into_iter().zip(latencies).filter_map(|(call, l)| Some((call, l?))).collect(),
+            refusals: self.refusals.borrow().clone(),
+            waited: self.waited.borrow().clone(),
+            late: self.late.borrow().clone(),
+            by_sec: self.by_sec.take(),
+            memory: Memory::default(),
         }
     }
 }
@@ -232,7 +324,7 @@ impl Driver {
         while let Some(index) = counts.take() {
             let (operation, random) = self.chooser.choose(index);
             let request = self.renderer.render(&operation, random);
-            let start = start(counts.due(index)).await;
+            let start = counts.start(index).await;
             self.ask(&operation, request, start, &counts).await;
         }
     }
@@ -244,12 +336,20 @@ impl Driver {
         let answer = self.connection.post(request).await;
         let latency = start.elapsed();
         match answer {
-            Ok(answer) => {
-                counts.count(call, latency, answer.body.len());
-                if !verdict::is_done(call, answer.status, &answer.body) {
+            Ok(answer) => match verdict::of(call, answer.status, &answer.body) {
+                Verdict::Refused if counts.pace.rate.is_some() => {
+                    counts.refuse(latency);
+                    self.chooser.nothing_happened(operation);
+                }
+                Verdict::Done => {
+                    counts.count(call, latency, answer.body.len());
+                    counts.note(|second| second.done += 1);
+                }
+                Verdict::Refused | Verdict::Failed => {
+                    counts.count(call, latency, answer.body.len());
                     counts.fail(|| format!("{} {} to {}", answer.status, excerpt(&answer.body), describe(&asked)));
                 }
-            }
+            },
             Err(error) => {
                 counts.count(call, latency, 0);
                 counts.fail(|| format!("{error} (asked {})", describe(&asked)));
@@ -257,17 +357,6 @@ impl Driver {
             }
         }
     }
-}
-
-/// Waits until an operation is due; gives the moment its latency counts from.
-async fn start(due: Option<Instant>) -> Instant {
-    let Some(due) = due else { return Instant::now() };
-    if due <= Instant::now() {
-        // Every connection was busy: the wait belongs to the operation.
-        return due;
-    }
-    sleep_until(due).await;
-    due + due.elapsed().min(TIMER_SLACK)
 }
 
 fn describe(request: &Request) -> String {

@@ -8,7 +8,7 @@
 //!          drive ──► request ──► client ──► the nodes
 //!             │ tally
 //!             ▼
-//!          report  + cpu       text, a line of JSON, ratios to earlier lines
+//!          report  + cpu, memory    text, a line of JSON, ratios to earlier lines
 //! ```
 //!
 //! One thread: the harness shares the machine with what it measures, and says how much of it it used.
@@ -21,6 +21,7 @@ pub mod bar;
 pub mod client;
 mod cpu;
 mod drive;
+mod memory;
 pub mod random;
 mod report;
 pub mod request;
@@ -43,7 +44,7 @@ pub use workload::Workload;
 
 use drive::{Pace, Plan, Tally, drive};
 use random::Zipf;
-use report::{Earlier, Figures, ServerCpu};
+use report::{Earlier, Figures, MemoryFigures, OpenLoop, Seconds, ServerCpu};
 use target::Conditions;
 
 /// Longest set-up phase; what takes longer would be measured on a server that is not well.
@@ -91,6 +92,7 @@ async fn run_all(args: &BenchArgs, out: &mut dyn Write) -> Result<ExitCode, Erro
         sizes: args.sizes(),
         seed: args.seed,
         zipf: Rc::new(Zipf::new(args.groups, args.zipf)),
+        pids: args.pid.clone(),
     };
     // Read before anything is measured: a wrong name should not cost a run, and the file may be the one written to.
     let earlier = args.compare.as_deref().map(read_earlier).transpose()?;
@@ -139,8 +141,10 @@ fn say(out: &mut dyn Write, text: &str) {
     let _ = out.write_all(text.as_bytes());
 }
 
+/// How many operations are measured: so many as were asked for, or as the rate makes in the time given.
 fn operations(args: &BenchArgs, workload: Workload) -> u64 {
-    args.operations.unwrap_or(workload.full_operations())
+    let by_rate = args.rate.map(|rate| rate.saturating_mul(args.duration));
+    args.operations.or(by_rate).unwrap_or(workload.full_operations())
 }
 
 async fn set_up(args: &BenchArgs, plan: &Plan, workload: Workload) -> Result<(), Error> {
@@ -189,6 +193,9 @@ async fn measure(
         answer_bytes: tally.answer_bytes / tally.operations.max(1),
         rate: args.rate,
         not_started: tally.not_started,
+        open_loop: args.rate.map(|_| OpenLoop::of(&tally)),
+        memory: MemoryFigures::of(&tally.memory),
+        seconds: Seconds::of(&tally),
         by_call: Latencies::by_call(&tally),
         comparable: doubts.is_empty(),
         doubts,
@@ -313,6 +320,7 @@ mod tests {
             let settings: Vec<&Value> = line["settings"].as_object().expect("per target").values().collect();
             assert_eq!(settings[0]["limits.daily_net_groups"], "0", "{line}");
             assert!(line["srv_cpu_ms_op"].is_number() && line["p999_ms"].is_number(), "{line}");
+            assert!(line["rss_mb_first"].is_number() && line["rss_mb_max"].is_number(), "{line}");
         }
         assert!(text.contains("  limits.daily_net_groups = 0\n") && !text.contains("NOT COMPARABLE"), "{text}");
         // 6 of w1, the hot group, 5 to spread over, 5 mixed ones once for w4 and w5, the big one, 6 to disband.
@@ -388,6 +396,44 @@ mod tests {
         let Ran { lines, .. } = bench(&node, "--workload w1 --operations 40 --connections 1");
         let p50_ms = lines[0]["p50_ms"].as_f64().expect("a number");
         assert!((20.0..200.0).contains(&p50_ms), "{p50_ms}");
+    }
+
+    #[test]
+    fn refusals_are_counted_apart_in_an_open_loop_and_fail_a_closed_one() {
+        let node = Node { code: 60018, ..Node::healthy() };
+        let Ran { code, text, lines } = bench(&node, "--workload w1 --connections 4 --rate 100 --operations 50");
+        assert_eq!(code.expect("measured"), success());
+        let line = &lines[0];
+        assert_eq!((&line["ops"], &line["n"], &line["errors"]), (&Value::from(0), &Value::from(0), &Value::from(0)));
+        assert_eq!((&line["refused"], &line["refused_latency"]["n"]), (&Value::from(50), &Value::from(50)));
+        let by_sec = |name: &str| line[name].as_array().expect("a list").iter().filter_map(Value::as_u64).sum::<u64>();
+        assert_eq!((by_sec("done_by_sec"), by_sec("refused_by_sec"), by_sec("failed_by_sec")), (0, 50, 0));
+        assert!(text.contains("50 answered 60018"), "{text}");
+
+        let Ran { code, lines, .. } = bench(&node, "--workload w1 --connections 4 --operations 5");
+        assert_eq!(code.expect("measured"), failure());
+        assert_eq!((&lines[0]["ops"], &lines[0]["errors"]), (&Value::from(5), &Value::from(5)));
+        assert!(lines[0].get("refused").is_none(), "{}", lines[0]);
+    }
+
+    #[test]
+    fn an_open_loop_tells_its_own_lateness_from_a_lack_of_connections() {
+        let node = Node { delay: Duration::from_millis(20), ..Node::healthy() };
+        let Ran { lines, .. } = bench(&node, "--workload w1 --operations 40 --connections 1 --rate 200");
+        let count = |line: &Value, name: &str| line[name]["n"].as_u64().expect("a number");
+        // Two are due in time: the first, and none but perhaps the second.
+        assert!(count(&lines[0], "waited_for_connection") >= 38, "{}", lines[0]);
+        let Ran { lines, .. } = bench(&node, "--workload w1 --operations 40 --connections 40 --rate 200");
+        assert_eq!(count(&lines[0], "waited_for_connection") + count(&lines[0], "client_late"), 40, "{}", lines[0]);
+        assert!(count(&lines[0], "client_late") >= 38, "{}", lines[0]);
+    }
+
+    #[test]
+    fn an_open_loop_asks_as_often_as_rate_and_duration_say() {
+        let args = |line: &str| args::tests::parse(line).expect("good options");
+        assert_eq!(operations(&args("--rate 50000 --duration 600"), Workload::W1), 30_000_000);
+        assert_eq!(operations(&args("--rate 50000 --operations 7"), Workload::W1), 7);
+        assert_eq!(operations(&args("--duration 600"), Workload::W1), 20_000);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::cpu::Cpu;
-use super::drive::Tally;
+use super::drive::{Second, Tally};
+use super::memory::Memory;
 
 /// What was measured in one workload; one line of a result file.
 ///
@@ -47,6 +48,9 @@ pub struct Figures {
     pub rate: Option<u64>,
     /// Operations of an open loop that were due and never started.
     pub not_started: u64,
+    /// Absent in a closed loop.
+    #[serde(flatten)]
+    pub open_loop: Option<OpenLoop>,
     /// The same for each call, where the workload mixes several.
     #[serde(rename = "by_op", skip_serializing_if = "BTreeMap::is_empty")]
     pub by_call: BTreeMap<&'static str, Latencies>,
@@ -59,6 +63,81 @@ pub struct Figures {
     pub groups: u64,
     pub members: u64,
     pub zipf: f64,
+    /// Absent if no process was named, or one has ended.
+    #[serde(flatten)]
+    pub memory: Option<MemoryFigures>,
+    #[serde(flatten)]
+    pub seconds: Seconds,
+}
+
+/// What only an open loop has.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OpenLoop {
+    /// Answered 60018: nothing happened. Neither in `ops` nor in `errors`.
+    pub refused: u64,
+    pub refused_latency: Latencies,
+    /// Operations that were due while every connection waited for an answer, and for how long: part of their latency.
+    pub waited_for_connection: Latencies,
+    /// The others: how late the harness sent them; no part of their latency.
+    pub client_late: Latencies,
+}
+
+impl OpenLoop {
+    pub fn of(tally: &Tally) -> Self {
+        Self {
+            refused: tally.refused,
+            refused_latency: Latencies::of(&tally.refusals),
+            waited_for_connection: Latencies::of(&tally.waited),
+            client_late: Latencies::of(&tally.late),
+        }
+    }
+}
+
+/// Resident memory of the named processes together, in MiB.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemoryFigures {
+    pub rss_mb_first: f64,
+    /// After 120 s: from then on it should stay as it is. Absent in a shorter run, as the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_mb_120s: Option<f64>,
+    /// The largest distance from `rss_mb_120s` afterwards, in percent of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_drift_percent: Option<f64>,
+    pub rss_mb_max: f64,
+    pub rss_mb_last: f64,
+    pub rss_mb_by_sec: Vec<f64>,
+}
+
+impl MemoryFigures {
+    pub fn of(memory: &Memory) -> Option<Self> {
+        Some(Self {
+            rss_mb_first: round(memory.first()?, 1),
+            rss_mb_120s: memory.settled().map(|mb| round(mb, 1)),
+            rss_drift_percent: memory.drift_percent().map(|percent| round(percent, 2)),
+            rss_mb_max: round(memory.max()?, 1),
+            rss_mb_last: round(memory.last()?, 1),
+            rss_mb_by_sec: memory.by_sec().iter().map(|mb| round(*mb, 1)).collect(),
+        })
+    }
+}
+
+/// Answers per second of the run, from its beginning.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    pub done_by_sec: Vec<u64>,
+    pub refused_by_sec: Vec<u64>,
+    pub failed_by_sec: Vec<u64>,
+}
+
+impl Seconds {
+    pub fn of(tally: &Tally) -> Self {
+        let each = |count: fn(&Second) -> u64| tally.by_sec.iter().map(count).collect();
+        Self {
+            done_by_sec: each(|second| second.done),
+            refused_by_sec: each(|second| second.refused),
+            failed_by_sec: each(|second| second.failed),
+        }
+    }
 }
 
 /// Percentiles in milliseconds.
@@ -148,6 +227,14 @@ impl Figures {
         if let Some(failure) = &self.first_failure {
             line(&mut out, format_args!("  failure     {failure}"));
         }
+        if let Some(open) = &self.open_loop {
+            line(&mut out, format_args!("  refused     {} answered 60018", open.refused));
+            line(&mut out, format_args!("    answers   {}", latency_text(&open.refused_latency)));
+            let waited = &open.waited_for_connection;
+            line(&mut out, format_args!("  waited      {} had no free connection when due", waited.count));
+            line(&mut out, format_args!("    for one   {}", latency_text(waited)));
+            line(&mut out, format_args!("  this client late by {}", latency_text(&open.client_late)));
+        }
         if self.not_started > 0 {
             line(&mut out, format_args!("  late        {} operations were due and never started", self.not_started));
         }
@@ -166,6 +253,16 @@ impl Figures {
                 ),
             ),
             None => line(&mut out, format_args!("  servers     CPU not known: no --pid, or one that ended")),
+        }
+        if let Some(memory) = &self.memory {
+            let at = memory.rss_mb_120s.map_or("not reached".to_owned(), |mb| format!("{mb:.0} MiB"));
+            line(
+                &mut out,
+                format_args!(
+                    "  memory      first {:.0} MiB, after 120 s {at}, max {:.0} MiB, last {:.0} MiB",
+                    memory.rss_mb_first, memory.rss_mb_max, memory.rss_mb_last
+                ),
+            );
         }
         line(&mut out, format_args!("  driver      {:.1} us CPU per operation", self.driver_cpu_ms * 1000.0));
         line(&mut out, format_args!("  answers     {} bytes each", self.answer_bytes));
@@ -303,6 +400,7 @@ mod tests {
             answer_bytes: 120,
             rate: None,
             not_started: 0,
+            open_loop: None,
             by_call: BTreeMap::new(),
             comparable: true,
             doubts: vec![],
@@ -312,6 +410,8 @@ mod tests {
             groups: 10,
             members: 100,
             zipf: 0.99,
+            memory: None,
+            seconds: Seconds { done_by_sec: vec![1000], refused_by_sec: vec![0], failed_by_sec: vec![0] },
         }
     }
 
@@ -337,7 +437,7 @@ mod tests {
     #[test]
     fn a_line_holds_the_names_other_harnesses_use() {
         let text = serde_json::to_string(&figures()).expect("figures are JSON");
-        let expected = r#"{"tag":"muster","w":"w2","c":64,"ops":1000,"secs":0.5,"ops_s":2000.0,"n":1000,"p50_ms":2.0,"p95_ms":3.0,"p99_ms":4.0,"p999_ms":5.0,"max_ms":6.0,"errors":0,"first_error":null,"srv_cpu_ms_op":0.05,"srv_user_ms_op":0.04,"srv_sys_ms_op":0.01,"cli_cpu_ms_op":0.008,"resp_bytes_op":120,"rate":null,"not_started":0,"comparable":true,"doubts":[],"settings":{},"run":"r","seed":1,"groups":10,"members":100,"zipf":0.99}"#;
+        let expected = r#"{"tag":"muster","w":"w2","c":64,"ops":1000,"secs":0.5,"ops_s":2000.0,"n":1000,"p50_ms":2.0,"p95_ms":3.0,"p99_ms":4.0,"p999_ms":5.0,"max_ms":6.0,"errors":0,"first_error":null,"srv_cpu_ms_op":0.05,"srv_user_ms_op":0.04,"srv_sys_ms_op":0.01,"cli_cpu_ms_op":0.008,"resp_bytes_op":120,"rate":null,"not_started":0,"comparable":true,"doubts":[],"settings":{},"run":"r","seed":1,"groups":10,"members":100,"zipf":0.99,"done_by_sec":[1000],"refused_by_sec":[0],"failed_by_sec":[0]}"#;
         assert_eq!(text, expected);
     }
 

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 /// Members in a page of [`Operation::MemberPage`].
 pub const PAGE_MEMBERS: u64 = 100;
 /// Cap asked for every new group: above the largest group any workload fills.
-const MEMBERS_CAP: u64 = 20_000;
+pub const MEMBERS_CAP: u64 = 20_000;
 /// Room for a path and a body of usual size, so that the buffer rarely grows.
 const BUFFER_BYTES: usize = 16 * 1024;
 

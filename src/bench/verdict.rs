@@ -7,6 +7,29 @@ use super::request::Call;
 const CODE: &[u8] = br#""ErrorCode":"#;
 const FAILED_MEMBER: &[u8] = br#""Result":0"#;
 
+/// The code that promises that nothing happened, because there is too much to do. Source: docs/spec/errors.md.
+const OVERLOADED: u64 = 60018;
+
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Done,
+    /// The server has too much to do and did nothing.
+    Refused,
+    Failed,
+}
+
+/// Tells what the server made of what was asked.
+pub fn of(call: Call, status: u16, body: &[u8]) -> Verdict {
+    if is_done(call, status, body) {
+        Verdict::Done
+    } else if status == 200 && code(body) == Some(OVERLOADED) {
+        Verdict::Refused
+    } else {
+        Verdict::Failed
+    }
+}
+
 /// Tells whether the server did what was asked.
 ///
 /// Stricter than the code of the whole answer: a profile that was not found and a member that was
@@ -51,6 +74,15 @@ mod tests {
         assert!(!is_done(Call::Create, 200, br#"{"ActionStatus":"FAIL","ErrorInfo":"","ErrorCode":10021}"#));
         assert!(!is_done(Call::Create, 200, b""));
         assert!(!is_done(Call::Create, 200, br#"{"ErrorCode":}"#));
+    }
+
+    #[test]
+    fn a_refusal_as_overload_is_neither_done_nor_failed() {
+        let answer = |code: u32| format!(r#"{{"ActionStatus":"FAIL","ErrorInfo":"x","ErrorCode":{code}}}"#);
+        assert_eq!(of(Call::Create, 200, answer(60018).as_bytes()), Verdict::Refused);
+        assert_eq!(of(Call::Create, 503, answer(60018).as_bytes()), Verdict::Failed);
+        assert_eq!(of(Call::Create, 200, answer(60008).as_bytes()), Verdict::Failed);
+        assert_eq!(of(Call::Create, 200, OK), Verdict::Done);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use clap::ValueEnum;
 
 use super::random::{SplitMix64, Zipf};
-use super::request::{Group, Operation, PAGE_MEMBERS, User, Users};
+use super::request::{Group, MEMBERS_CAP, Operation, PAGE_MEMBERS, User, Users};
 
 /// Members added per call while a large group is filled.
 pub const FILL_MEMBERS: u64 = 100;
@@ -23,6 +23,8 @@ const POOL_USERS: u64 = 20_000;
 const SET_UP_CONNECTIONS: u64 = 64;
 /// Connections used for filling the groups that are disbanded later.
 const FILL_CONNECTIONS: u64 = 4;
+/// Joins after which the hot group is full and the next one is joined: more than a run of usual length makes.
+const HOT_JOINS_MAX: u64 = MEMBERS_CAP - 1;
 /// Spreads consecutive joins over the groups. Odd and no divisor of usual counts.
 const SPREAD_STRIDE: u64 = 7919;
 /// Scatters the ranks of the distribution over the groups, so that hot ones are not neighbours.
@@ -144,7 +146,7 @@ impl Workload {
         let fills = sizes.fills_per_group();
         match self {
             Self::W1 => vec![],
-            Self::W2 => vec![one(Load::CreateHotGroup, 1, 1)],
+            Self::W2 => vec![one(Load::CreateHotGroup, operations.div_ceil(HOT_JOINS_MAX).max(1), 1)],
             Self::W3 => vec![one(Load::CreateSpreadGroups, sizes.groups, SET_UP_CONNECTIONS)],
             Self::W4 | Self::W5 => vec![one(Load::CreateMixedGroups, sizes.groups, SET_UP_CONNECTIONS)],
             Self::W6 => vec![one(Load::FillBigGroup, 1 + fills, 1)],
@@ -184,6 +186,11 @@ fn group(letters: &'static str, number: u64) -> Group {
 }
 
 const HOT_GROUP: Group = Group { letters: "hot", number: None };
+/// The group that everybody joins, and those that follow when it is full.
+fn hot_group(number: u64) -> Group {
+    if number == 0 { HOT_GROUP } else { group("hot", number) }
+}
+
 const BIG_GROUP: Group = Group { letters: "big", number: None };
 
 /// Chooses the operations of one connection.
@@ -213,6 +220,16 @@ impl Chooser {
         (operation, self.random.bits() as u32)
     }
 
+    /// Takes back what the last choice assumed, as the server refused it and did nothing.
+    pub fn nothing_happened(&mut self, operation: &Operation) {
+        match (self.load, operation) {
+            // Joined by this choice, so it stands last.
+            (Load::Mixed, Operation::Join { .. }) => drop(self.joined.pop()),
+            (Load::Mixed, Operation::Remove { group, user }) => self.joined.push((*group, *user)),
+            _ => {}
+        }
+    }
+
     fn operation(&mut self, index: u64) -> Operation {
         let sizes = self.sizes;
         let owned_by_owner = |group| Operation::Create { group, owner: User::Owner, members: Users::None };
@@ -224,8 +241,11 @@ impl Chooser {
                 let members = Users::Two(first, drawn("b"));
                 Operation::Create { group: group("c", index), owner, members }
             }
-            Load::CreateHotGroup => owned_by_owner(HOT_GROUP),
-            Load::JoinHotGroup => Operation::Join { group: HOT_GROUP, users: Users::One(User::Numbered("h", index)) },
+            Load::CreateHotGroup => owned_by_owner(hot_group(index)),
+            Load::JoinHotGroup => {
+                let users = Users::One(User::Numbered("h", index));
+                Operation::Join { group: hot_group(index / HOT_JOINS_MAX), users }
+            }
             Load::CreateSpreadGroups => {
                 let owner = User::Numbered("o", index);
                 Operation::Create { group: group("s", index), owner, members: Users::None }
@@ -409,6 +429,41 @@ mod tests {
         assert_eq!(third[22], asked("delete_group_member", 2_987_041_231, removed));
         let removed = r#"{"GroupId":"r_g5395","Silence":1,"MemberToDel_Account":["x3_6"]}"#;
         assert_eq!(third[26], asked("delete_group_member", 2_166_921_226, removed));
+    }
+
+    #[test]
+    fn w2_goes_on_in_another_group_when_one_is_full() {
+        let phases = |operations| Workload::W2.set_up(&SIZES, operations);
+        assert_eq!(phases(19_999), [Phase { load: Load::CreateHotGroup, operations: 1, connections: 1 }]);
+        assert_eq!(phases(20_000)[0].operations, 2);
+        let groups = bodies(requests(Load::CreateHotGroup, 0, 0..2));
+        assert!(groups[0].contains(r#""GroupId":"r_hot""#) && groups[1].contains(r#""GroupId":"r_hot1""#));
+        let joins = bodies(requests(Load::JoinHotGroup, 0, 19_998..20_000));
+        assert!(joins[0].contains(r#""GroupId":"r_hot""#) && joins[1].contains(r#""GroupId":"r_hot1""#), "{joins:?}");
+    }
+
+    #[test]
+    fn w4_removes_only_whom_it_has_added() {
+        let mut chooser = Chooser::new(Load::Mixed, SIZES, Rc::new(Zipf::new(10_000, 0.99)), SEED, 0);
+        let mut joined = Vec::new();
+        for number in 0..5_000 {
+            let (operation, _) = chooser.choose(number);
+            let is_refused = number % 3 == 0;
+            match operation {
+                Operation::Join { users: Users::One(user), .. } if !is_refused => joined.push(user),
+                Operation::Remove { user, .. } => {
+                    let place = joined.iter().position(|known| *known == user).expect("it was added");
+                    if !is_refused {
+                        joined.swap_remove(place);
+                    }
+                }
+                _ => {}
+            }
+            if is_refused {
+                chooser.nothing_happened(&operation);
+            }
+        }
+        assert!(joined.len() > 10, "{}", joined.len());
     }
 
     #[test]

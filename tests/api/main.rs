@@ -50,6 +50,7 @@ mod kept_answers;
 mod limit_keys;
 mod model;
 mod openapi;
+mod overload;
 mod quotas;
 mod rates;
 mod rights;

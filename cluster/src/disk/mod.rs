@@ -128,6 +128,11 @@ impl Disk {
         Ok(Self { inner: Arc::new(Inner { storage, kept, vitals, queue, threads: Mutex::new(threads) }) })
     }
 
+    /// What a flush takes these days: a mean in which the last few weigh most; 0 before the first.
+    pub fn flush_time(&self) -> std::time::Duration {
+        self.inner.vitals.flush_time()
+    }
+
     /// Whether the disk takes writes.
     pub fn health(&self) -> Health {
         self.inner.vitals.health()

@@ -70,7 +70,9 @@ impl Rocks {
                 });
             }
         }
-        let db = DB::open_cf_descriptors(&database_options(options), &path, families).map_err(open_error)?;
+        let database_options = database_options(options);
+        let open = || DB::open_cf_descriptors(&database_options, &path, families);
+        let db = stepped_back(open).map_err(open_error)?;
         let rocks = Self { db, folder };
         // A folder in which damage was met is read to the end: it must not serve again from what is damaged.
         let bytes_max = if rocks.folder.is_marked_damaged() { u64::MAX } else { options.start_check_bytes_max };
@@ -218,6 +220,20 @@ fn walk(mut rows: rocksdb::DBRawIterator<'_>, each: Each<'_>) -> Result<(), Disk
         rows.next();
     }
     rows.status().map_err(disk_error)
+}
+
+/// Opens the database on a thread that has stepped back: those that compact its tables begin with its opening, and
+/// stand where their parent does.
+fn stepped_back<T: Send>(open: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| {
+            if let Err(error) = crate::step_back() {
+                tracing::warn!(%error, "compactions do not step back: under load answers may be late");
+            }
+            open()
+        });
+        opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn database_options(options: &DiskOptions) -> Options {

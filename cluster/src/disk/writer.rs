@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as sync_mpsc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -56,6 +56,8 @@ pub(crate) struct Vitals {
     /// When the write and the flush under way began, in milliseconds from `began` and one; 0: none is.
     writing_since: AtomicU64,
     flushing_since: AtomicU64,
+    /// What a flush takes these days, in microseconds.
+    flush_us: AtomicU64,
     observer: DiskObserver,
 }
 
@@ -87,6 +89,7 @@ impl Vitals {
             failed: Mutex::new(None),
             writing_since: AtomicU64::new(0),
             flushing_since: AtomicU64::new(0),
+            flush_us: AtomicU64::new(0),
             observer,
         }
     }
@@ -128,6 +131,24 @@ impl Vitals {
             Some(millis) if millis > STALL_MS => Health::Stalled { millis },
             _ => Health::Serving,
         }
+    }
+
+    /// What a flush takes, as a mean in which the last few weigh most; 0 before the first.
+    pub(crate) fn flush_time(&self) -> Duration {
+        Duration::from_micros(self.flush_us.load(Ordering::Relaxed))
+    }
+
+    /// Only the flusher reports, so the mean has one writer.
+    fn flushed(&self, took: Duration) {
+        /// Flushes that the mean remembers, roughly.
+        const REMEMBERED: u64 = 8;
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / REMEMBERED);
+        let mean_us = match self.flush_us.load(Ordering::Relaxed) {
+            0 => took_us,
+            mean_us => (mean_us * (REMEMBERED - 1) + took_us) / REMEMBERED,
+        };
+        self.flush_us.store(mean_us, Ordering::Relaxed);
+        (self.observer.flushed)(took);
     }
 
     /// Runs an action against the store unless it has failed before.
@@ -174,6 +195,9 @@ fn write_loop(
     written: &sync_mpsc::Sender<Completion>,
 ) {
     let _guard = FailOnPanic(vitals);
+    if let Err(error) = crate::step_back() {
+        tracing::warn!(%error, "the disk's writer does not step back: under load answers may be late");
+    }
     let mut batches = Vec::new();
     let mut thens = Vec::new();
     while let Some(Submission::Write(batch, then)) = submissions.blocking_recv() {
@@ -224,7 +248,7 @@ fn flush_loop(storage: &dyn Storage, vitals: &Vitals, flush: bool, written: &syn
         waiting.extend(written.try_iter());
         let began = Instant::now();
         let result = vitals.run(&vitals.flushing_since, || if flush { storage.flush() } else { Ok(()) });
-        (vitals.observer.flushed)(began.elapsed());
+        vitals.flushed(began.elapsed());
         for completion in waiting {
             completion(result.clone());
         }
@@ -256,6 +280,20 @@ mod tests {
         }
         let reason = "seen error; also: input/output error".to_owned();
         assert_eq!(vitals.health(), Health::Failed { reason });
+    }
+
+    #[test]
+    fn the_time_of_a_flush_follows_the_last_few() {
+        let vitals = Vitals::new(DiskObserver::default());
+        assert_eq!(vitals.flush_time(), Duration::ZERO);
+        vitals.flushed(Duration::from_micros(800));
+        assert_eq!(vitals.flush_time(), Duration::from_micros(800));
+        vitals.flushed(Duration::from_micros(1600));
+        assert_eq!(vitals.flush_time(), Duration::from_micros(900));
+        for _ in 0..100 {
+            vitals.flushed(Duration::from_micros(80));
+        }
+        assert!(vitals.flush_time() < Duration::from_micros(90), "{:?}", vitals.flush_time());
     }
 
     #[test]

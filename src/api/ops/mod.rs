@@ -2,11 +2,10 @@
 //!
 //! Here HTTP statuses mean what they say. Nothing secret is answered, and nothing needs a signature.
 
-use std::sync::atomic::Ordering;
-
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::admission::Lane;
 use super::{Door, openapi};
 use crate::metrics;
 
@@ -41,7 +40,11 @@ fn ready(door: &Door) -> HttpResponse {
 
 fn metrics(door: &Door) -> HttpResponse {
     let metrics = metrics::get();
-    metrics.http_inflight.set(door.inflight.load(Ordering::Relaxed) as f64);
+    metrics.http_inflight.set(door.admission.under_way() as f64);
+    for (gauge, lane) in [(&metrics.http_shedding_reads, Lane::Reads), (&metrics.http_shedding_changes, Lane::Changes)]
+    {
+        gauge.set(f64::from(u8::from(door.admission.is_shedding(lane))));
+    }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
 }
 
