@@ -58,6 +58,8 @@ const CALM_AFTER: Duration = Duration::from_secs(1);
 /// How often a shedding lane lets CALM_MAX in for one interval. Callers who ask again at once when they are refused look
 /// like many; this shows that they are few. Rare, as those it lets in wait longer than usual.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// The longest that becomes: it doubles each time too much comes again right after all were let in.
+const PROBE_EVERY_MAX: Duration = Duration::from_secs(320);
 /// One refused to so many let in is next to nobody: chance alone brings some together.
 const NEXT_TO_NOBODY: u64 = 10;
 /// How long it takes to forget what rate was usual.
@@ -328,6 +330,9 @@ struct Judge {
     /// How many are.
     places: f64,
     state: State,
+    /// How long it has been calm; saturates.
+    calm_for: Duration,
+    probe_every: Duration,
     /// Answers per second of a lane at work.
     usual_per_sec: f64,
 }
@@ -358,7 +363,14 @@ const CALM: State = State::Calm { standing: Duration::ZERO, grace: Duration::ZER
 
 impl Judge {
     fn new(bounds: RangeInclusive<usize>) -> Self {
-        Self { places: *bounds.end() as f64, bounds, state: CALM, usual_per_sec: 0.0 }
+        Self {
+            places: *bounds.end() as f64,
+            bounds,
+            state: CALM,
+            calm_for: Duration::MAX,
+            probe_every: PROBE_EVERY,
+            usual_per_sec: 0.0,
+        }
     }
 
     /// Takes an interval; gives how many may be under way from now on when another comes.
@@ -369,8 +381,8 @@ impl Judge {
             self.places = self.places_after(interval);
         }
         self.state = match self.state {
-            State::Calm { standing, grace } => after_calm(interval, is_stalled, standing, grace),
-            State::Shedding { quiet, unprobed, is_probe } => after_shedding(interval, quiet, unprobed, is_probe),
+            State::Calm { standing, grace } => self.after_calm(interval, is_stalled, standing, grace),
+            State::Shedding { quiet, unprobed, is_probe } => self.after_shedding(interval, quiet, unprobed, is_probe),
         };
         match self.state {
             State::Calm { .. } => usize::MAX,
@@ -389,35 +401,39 @@ impl Judge {
         places.clamp(*self.bounds.start() as f64, *self.bounds.end() as f64)
     }
 
+    fn after_calm(&mut self, interval: &Interval, is_stalled: bool, standing: Duration, grace: Duration) -> State {
+        self.calm_for = self.calm_for.saturating_add(interval.length);
+        if interval.lowest <= CALM_MAX + interval.at_disk() {
+            return CALM;
+        }
+        if is_stalled {
+            return State::Calm { standing, grace: (grace + interval.length * GRACE_PER_STALL).min(GRACE_MAX) };
+        }
+        let standing = standing + interval.length;
+        if standing < OVERLOADED_AFTER + grace {
+            return State::Calm { standing, grace };
+        }
+        let is_back_at_once = self.calm_for < PROBE_EVERY;
+        self.probe_every = if is_back_at_once { (self.probe_every * 2).min(PROBE_EVERY_MAX) } else { PROBE_EVERY };
+        SHEDDING
+    }
+
+    fn after_shedding(&mut self, interval: &Interval, quiet: Duration, unprobed: Duration, is_probe: bool) -> State {
+        let refuses_next_to_nobody = interval.refused * NEXT_TO_NOBODY <= interval.answered;
+        let quiet = if refuses_next_to_nobody { quiet + interval.length } else { Duration::ZERO };
+        if quiet >= CALM_AFTER || (is_probe && refuses_next_to_nobody) {
+            self.calm_for = Duration::ZERO;
+            return CALM;
+        }
+        let unprobed = unprobed + interval.length;
+        let is_probe = unprobed >= self.probe_every;
+        State::Shedding { quiet, unprobed: if is_probe { Duration::ZERO } else { unprobed }, is_probe }
+    }
+
     fn remember(&mut self, interval: &Interval) {
         let share = (interval.length.as_secs_f64() / USUAL_FOR.as_secs_f64()).min(1.0);
         self.usual_per_sec = interval.per_sec().max(self.usual_per_sec * (1.0 - share));
     }
-}
-
-fn after_calm(interval: &Interval, is_stalled: bool, standing: Duration, grace: Duration) -> State {
-    if interval.lowest <= CALM_MAX + interval.at_disk() {
-        return CALM;
-    }
-    if is_stalled {
-        return State::Calm { standing, grace: (grace + interval.length * GRACE_PER_STALL).min(GRACE_MAX) };
-    }
-    let standing = standing + interval.length;
-    if standing < OVERLOADED_AFTER + grace {
-        return State::Calm { standing, grace };
-    }
-    SHEDDING
-}
-
-fn after_shedding(interval: &Interval, quiet: Duration, unprobed: Duration, is_probe: bool) -> State {
-    let refuses_next_to_nobody = interval.refused * NEXT_TO_NOBODY <= interval.answered;
-    let quiet = if refuses_next_to_nobody { quiet + interval.length } else { Duration::ZERO };
-    if quiet >= CALM_AFTER || (is_probe && refuses_next_to_nobody) {
-        return CALM;
-    }
-    let unprobed = unprobed + interval.length;
-    let is_probe = unprobed >= PROBE_EVERY;
-    State::Shedding { quiet, unprobed: if is_probe { Duration::ZERO } else { unprobed }, is_probe }
 }
 
 #[cfg(test)]
@@ -554,6 +570,28 @@ mod tests {
         // 64 who wait for their answers are not refused once there is room for them.
         assert_eq!(judge.judge(&refusing(5_000)), CALM_MAX + 4);
         assert_eq!(judge.judge(&refusing(0)), ANY);
+    }
+
+    #[test]
+    fn a_probe_that_was_mistaken_is_not_soon_repeated() {
+        let refusing = |refused| Interval { refused, ..interval(FEW) };
+        let mut judge = shedding();
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            let mut wait = 0;
+            while judge.judge(&refusing(500)) == FEW + 4 {
+                wait += 1;
+            }
+            waits.push((INTERVAL * wait).as_secs());
+            // All fit in, for once.
+            assert_eq!(judge.judge(&refusing(0)), ANY);
+            judged(&mut judge, vec![interval(1000); 10]);
+        }
+        assert_eq!(waits, [9, 19, 39, 79, 159, 319, 319]);
+        // A calm that lasts makes it usual again.
+        judged(&mut judge, vec![refusing(0); 2 * count(PROBE_EVERY)]);
+        judged(&mut judge, vec![interval(1000); 10]);
+        assert_eq!(judge.probe_every, PROBE_EVERY);
     }
 
     #[test]
