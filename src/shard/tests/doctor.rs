@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::group::testing::remove;
 use crate::group::{MemberChange, MsgFlag};
+use crate::store::keys::LEFT_BITS;
 use crate::store::{AccountHeader, GroupHeader, JoinedRow, Key, Keys, MemberKey, MemberRow, decode, encode};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
@@ -150,6 +152,36 @@ fn the_doctor_finds_every_copy_that_differs() {
         }
         _ => None,
     });
+}
+
+#[test]
+fn the_doctor_finds_counters_of_places_that_are_wrong() {
+    let mut world = World::new();
+    let id = a_created_group(&mut world, &["u1", "u2", "u3"]);
+    world.submit(&id, &Command::Remove(remove(&["u2"])));
+    world.settle();
+    let rows = all_rows(&world);
+    assert_eq!(differences(rows.iter()), Vec::<String>::new());
+    for bits in LEFT_BITS {
+        let of_these = |key: &Key| matches!(key, Key::Left { bits: found, .. } if *found == bits);
+        for count in [0_u32, 2] {
+            finds(&rows, "places left are counted", |key, _| of_these(key).then(|| encode(&count)));
+        }
+        let others = rows.iter().filter(|(key, _)| !of_these(&Key::parse(key).expect("a key of the catalogue")));
+        let found = differences(others);
+        assert!(found.iter().any(|difference| difference.contains("are in no counter")), "{found:?}");
+    }
+    // However many places a damaged header pretends.
+    finds(&rows, "are in no counter", |key, value| header(key, value, |row| row.next_join_seq = u64::MAX));
+    let (slot, gno) = world.place(&id);
+    for (what, key) in [
+        ("places left are counted", Keys::new(1).left(slot, gno, 8, u64::MAX)),
+        ("has 9 bits", Keys::new(1).left(slot, gno, 9, 0)),
+    ] {
+        let extra = (key, encode(&1_u32));
+        let found = differences(rows.iter().chain([&extra]));
+        assert!(found.iter().any(|difference| difference.contains(what)), "{what}: {found:?}");
+    }
 }
 
 #[test]
