@@ -18,63 +18,46 @@ use crate::metrics;
 const SWEPT_GROUPS_MAX: usize = 16_384;
 
 /// An active group as its host sees it.
-pub(super) struct Active {
-    pub group: Addr<GroupActor>,
+pub(super) struct Active<G = Addr<GroupActor>> {
+    pub group: G,
     pub busy: BusyCount,
     pub last_used: Instant,
 }
 
-impl Active {
-    pub fn new(group: Addr<GroupActor>) -> Self {
+impl<G> Active<G> {
+    pub fn new(group: G) -> Self {
         metrics::get().activations.increment(1);
         metrics::get().groups_active.increment(1.0);
         Self { group, busy: BusyCount::default(), last_used: Instant::now() }
     }
 }
 
-impl Drop for Active {
+impl<G> Drop for Active<G> {
     fn drop(&mut self) {
         metrics::get().groups_active.decrement(1.0);
     }
 }
 
-/// What a queue of second chances asks of what is in it.
-pub(super) trait Used {
-    fn last_used(&self) -> Instant;
-    /// Whether it may not be let go now.
-    fn is_busy(&self) -> bool;
-}
-
-impl Used for Active {
-    fn last_used(&self) -> Instant {
-        self.last_used
-    }
-
-    fn is_busy(&self) -> bool {
-        !self.busy.is_zero()
-    }
-}
-
 /// By key, with the order in which they are looked at. Dropping a group's address ends its actor.
-pub(super) struct ActiveGroups<T = Active> {
-    groups: FxHashMap<GroupKey, T>,
+pub(super) struct ActiveGroups<G = Addr<GroupActor>> {
+    groups: FxHashMap<GroupKey, Active<G>>,
     /// With the last use that is known of each; keys of groups that are gone are passed over.
     queue: VecDeque<(Instant, GroupKey)>,
 }
 
-impl<T> Default for ActiveGroups<T> {
+impl<G> Default for ActiveGroups<G> {
     fn default() -> Self {
         Self { groups: FxHashMap::default(), queue: VecDeque::new() }
     }
 }
 
-impl<T: Used> ActiveGroups<T> {
-    pub fn get_mut(&mut self, key: &GroupKey) -> Option<&mut T> {
+impl<G> ActiveGroups<G> {
+    pub fn get_mut(&mut self, key: &GroupKey) -> Option<&mut Active<G>> {
         self.groups.get_mut(key)
     }
 
-    pub fn insert(&mut self, key: GroupKey, active: T) {
-        self.queue.push_back((active.last_used(), key.clone()));
+    pub fn insert(&mut self, key: GroupKey, active: Active<G>) {
+        self.queue.push_back((active.last_used, key.clone()));
         self.groups.insert(key, active);
     }
 
@@ -93,9 +76,10 @@ impl<T: Used> ActiveGroups<T> {
             }
             let Some((used, key)) = self.queue.pop_front() else { break };
             let Some(active) = self.groups.get(&key) else { continue };
-            if active.is_busy() || active.last_used() > used {
-                let used = if active.is_busy() { now } else { active.last_used() };
-                self.queue.push_back((used, key));
+            if !active.busy.is_zero() {
+                self.queue.push_back((now, key));
+            } else if active.last_used > used {
+                self.queue.push_back((active.last_used, key));
             } else {
                 self.groups.remove(&key);
             }
@@ -111,19 +95,10 @@ mod tests {
 
     const IDLE: Duration = Duration::from_secs(60);
 
-    struct Fake {
-        last_used: Instant,
-        is_busy: bool,
-    }
-
-    impl Used for Fake {
-        fn last_used(&self) -> Instant {
-            self.last_used
-        }
-
-        fn is_busy(&self) -> bool {
-            self.is_busy
-        }
+    fn active(last_used: Instant) -> Active<()> {
+        let mut active = Active::new(());
+        active.last_used = last_used;
+        active
     }
 
     fn key(n: usize) -> GroupKey {
@@ -131,15 +106,15 @@ mod tests {
     }
 
     /// Groups 0.. used in that order, a second between two.
-    fn groups(count: usize, start: Instant) -> ActiveGroups<Fake> {
+    fn groups(count: usize, start: Instant) -> ActiveGroups<()> {
         let mut groups = ActiveGroups::default();
         for n in 0..count {
-            groups.insert(key(n), Fake { last_used: start + Duration::from_secs(n as u64), is_busy: false });
+            groups.insert(key(n), active(start + Duration::from_secs(n as u64)));
         }
         groups
     }
 
-    fn left(groups: &mut ActiveGroups<Fake>, count: usize) -> Vec<usize> {
+    fn left(groups: &mut ActiveGroups<()>, count: usize) -> Vec<usize> {
         (0..count).filter(|n| groups.get_mut(&key(*n)).is_some()).collect()
     }
 
@@ -148,11 +123,11 @@ mod tests {
         let start = Instant::now();
         let mut all = groups(5, start);
         all.get_mut(&key(1)).expect("active").last_used = start + IDLE;
-        all.get_mut(&key(2)).expect("active").is_busy = true;
+        let busy = all.get_mut(&key(2)).expect("active").busy.enter();
         assert_eq!(all.sweep(start + Duration::from_secs(59), IDLE, 9), 0);
         assert_eq!(all.sweep(start + Duration::from_secs(63), IDLE, 9), 2);
         assert_eq!(left(&mut all, 5), [1, 2, 4]);
-        all.get_mut(&key(2)).expect("active").is_busy = false;
+        drop(busy);
         assert_eq!(all.sweep(start + Duration::from_secs(64), IDLE, 9), 1);
         assert_eq!(left(&mut all, 5), [1, 2], "one was used, one was busy a second ago");
         assert_eq!(all.sweep(start + Duration::from_secs(123), IDLE, 9), 2);
@@ -164,7 +139,7 @@ mod tests {
         let start = Instant::now();
         let mut all = groups(10, start);
         all.get_mut(&key(0)).expect("active").last_used = start + Duration::from_secs(20);
-        all.get_mut(&key(1)).expect("active").is_busy = true;
+        let _busy = all.get_mut(&key(1)).expect("active").busy.enter();
         assert_eq!(all.sweep(start + Duration::from_secs(20), IDLE, 4), 6);
         assert_eq!(left(&mut all, 10), [0, 1, 8, 9]);
     }
@@ -173,7 +148,7 @@ mod tests {
     fn what_cannot_be_let_go_does_not_hold_a_sweep_up() {
         let start = Instant::now();
         let mut all = groups(10, start);
-        (0..10).for_each(|n| all.get_mut(&key(n)).expect("active").is_busy = true);
+        let _busy: Vec<_> = (0..10).map(|n| all.get_mut(&key(n)).expect("active").busy.enter()).collect();
         assert_eq!(all.sweep(start + IDLE * 2, IDLE, 4), 0);
         assert_eq!(all.groups.len(), 10);
     }
@@ -192,7 +167,7 @@ mod tests {
         let start = Instant::now();
         let mut all = groups(1, start);
         all.remove(&key(0));
-        all.insert(key(0), Fake { last_used: start + IDLE, is_busy: false });
+        all.insert(key(0), active(start + IDLE));
         assert_eq!(all.sweep(start + IDLE, IDLE, 9), 0);
         assert_eq!(all.sweep(start + IDLE * 2, IDLE, 9), 1);
         assert_eq!(all.sweep(start + IDLE * 9, IDLE, 9), 0);
