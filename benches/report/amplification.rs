@@ -2,7 +2,7 @@
 
 use muster::bench::Workload;
 
-use crate::figures::{Part, number, text};
+use crate::figures::{MIB, Part, number, text};
 use crate::load::{self, CONNECTIONS, Load};
 use crate::node::{self, Node};
 use crate::{Bench, Outcome, say};
@@ -13,7 +13,6 @@ const WORKLOADS: [Workload; 4] = [Workload::W1, Workload::W2, Workload::W3, Work
 const LONGER: u64 = 10;
 /// Members that the hot group still takes beside its owner.
 const HOT_MAX: u64 = 19_999;
-const MIB: f64 = 1024.0 * 1024.0;
 
 pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
     part.about = "The user's bytes are the bodies of the requests that were carried out, those of reads included. Written \

@@ -7,6 +7,9 @@ use muster::bench::bar::{Bar, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
+/// Bytes in the unit of most of them.
+pub const MIB: f64 = 1024.0 * 1024.0;
+
 /// One part of the report.
 #[derive(Debug, Serialize)]
 pub struct Part {

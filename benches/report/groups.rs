@@ -3,7 +3,7 @@
 use muster::bench::bar::{Bar, slope};
 use muster::bench::request::{Group, Operation, User, Users};
 
-use crate::figures::{Axis, Part, Series, number, text};
+use crate::figures::{Axis, MIB, Part, Series, number, text};
 use crate::load::{self, CONNECTIONS};
 use crate::node::{self, Ending, Node};
 use crate::page::grouped;
@@ -24,7 +24,6 @@ const SETTINGS: [(&str, &str); 2] =
     [("actors.resident_bytes_max", "4294967296"), ("actors.idle_timeout_ms", "86400000")];
 /// The number of groups that the bar of the whole is about.
 const BAR_GROUPS: u64 = 1_000_000;
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// Number of groups and resident bytes, on the way.
 type Memory = Vec<(f64, f64)>;

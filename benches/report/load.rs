@@ -10,20 +10,17 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use muster::bench::Latencies;
 use muster::bench::client::{Answer, Connection};
+use muster::bench::latency::{self, histogram, record};
 use muster::bench::random::Zipf;
 use muster::bench::request::{Call, Group, Operation, Renderer, Request};
 use muster::bench::verdict;
 use muster::bench::workload::{self, Chooser, Sizes};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::Outcome;
 use crate::node::Node;
 
-/// Longest latency told apart from longer ones, in microseconds: above the longest wait for an answer.
-const LATENCY_US_MAX: u64 = 600_000_000;
-/// How late a timer of this runtime may wake us; the server has no part in that.
-const TIMER_SLACK: Duration = Duration::from_millis(1);
 /// Connections of the workloads.
 pub const CONNECTIONS: u64 = 64;
 /// Random numbers begin here in every run, as in those of the harness.
@@ -136,7 +133,10 @@ async fn drive(mut connection: Connection, mut source: Source, tally: Rc<RefCell
         let Some((index, due)) = tally.borrow_mut().take() else { return };
         let Ask { call, request, class } = source(index);
         let body_bytes = request.body.len() as u64;
-        let start = start(due).await;
+        let start = match due {
+            Some(due) => latency::start(due).await.0,
+            None => Instant::now(),
+        };
         let answer = connection.post(request).await;
         let latency = start.elapsed();
         let outcome = match answer {
@@ -148,24 +148,9 @@ async fn drive(mut connection: Connection, mut source: Source, tally: Rc<RefCell
     }
 }
 
-/// Waits until an operation is due; gives the moment its latency counts from.
-async fn start(due: Option<Instant>) -> Instant {
-    let Some(due) = due else { return Instant::now() };
-    if due <= Instant::now() {
-        // Every connection was busy: the wait belongs to the operation.
-        return due;
-    }
-    sleep_until(due).await;
-    due + due.elapsed().min(TIMER_SLACK)
-}
-
 fn excerpt(call: Call, answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(EXCERPT_BYTES)];
     format!("{}: {} {}", call.command(), answer.status, String::from_utf8_lossy(body))
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("bounds and digits are in range")
 }
 
 struct Tally {
@@ -218,12 +203,11 @@ impl Tally {
             self.end_second();
         }
         self.done += 1;
-        let latency_us = u64::try_from(latency.as_micros()).unwrap_or(LATENCY_US_MAX);
         if self.by_class.len() <= class {
             self.by_class.resize_with(class + 1, histogram);
         }
-        self.by_class[class].saturating_record(latency_us);
-        self.of_second.saturating_record(latency_us);
+        record(&mut self.by_class[class], latency);
+        record(&mut self.of_second, latency);
         match outcome {
             Ok(bytes) => self.user_bytes += bytes,
             Err(why) => {

@@ -10,8 +10,8 @@ use crate::figures::{Part, number, text};
 use crate::load::{self, CONNECTIONS, Load};
 use crate::processes::{Server, output};
 use crate::{Bench, Outcome};
-use hdrhistogram::Histogram;
 use muster::bench::Latencies;
+use muster::bench::latency::{histogram, record};
 use muster::bench::request::{Operation, User};
 
 /// Bytes written before each flush: about an entry of the log.
@@ -67,12 +67,12 @@ pub fn flush_latencies(scratch: &Path, count: u64) -> Outcome<Latencies> {
     let path = scratch.join("probe");
     let mut file = File::create(&path)?;
     let block = [0x5a; WRITE_BYTES];
-    let mut latencies = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
+    let mut latencies = histogram();
     for _ in 0..count {
         let begin = Instant::now();
         file.write_all(&block)?;
         file.sync_data()?;
-        latencies.saturating_record(u64::try_from(begin.elapsed().as_micros())?);
+        record(&mut latencies, begin.elapsed());
     }
     fs::remove_file(&path)?;
     Ok(Latencies::of(&latencies))

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::figures::{Axis, Part, Series, number, text};
+use crate::figures::{Axis, MIB, Part, Series, number, text};
 use crate::harness::{self, Target};
 use crate::node::{self, Node};
 use crate::page::grouped;
@@ -14,7 +14,6 @@ use crate::{Bench, Outcome, say};
 const TIMES_PEAK: f64 = 2.0;
 /// Operations of the run that looks for the peak, where part `workloads` did not.
 const PEAK_OPERATIONS: (&str, &str) = ("20000", "5000");
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// Files that load and node each need beside their connections.
 const OTHER_FILES: u64 = 500;
@@ -61,8 +60,8 @@ pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let node = Node::start(&bench.settings.scratch, &node::WORKLOADS)?;
     say(&format!("  {} per second for {seconds} s", grouped(rate as f64, 0)));
     let memory_before = node.resident_bytes() as f64;
-    let numbers = [rate, seconds, rate * seconds, connections].map(|number| number.to_string());
-    let names = ["--rate", "--duration", "--operations", "--connections"];
+    let numbers = [rate, seconds, connections].map(|number| number.to_string());
+    let names = ["--rate", "--duration", "--connections"];
     let mut options = vec!["--workload", "w1"];
     names.iter().zip(&numbers).for_each(|(name, number)| options.extend([name, number.as_str()]));
     let lines = harness::run(bench, &Target::node(&node), &options)?;
@@ -101,7 +100,10 @@ fn show_counts(part: &mut Part, line: &Value) {
         }
     }
     let columns = [("", "", 0), ("", "", 0), ("p50", "ms", 1), ("p99", "ms", 1), ("p99.9", "ms", 1), ("max", "ms", 1)];
-    let table = part.table("Latency, from the moment an operation was due", &columns);
+    let table = part.table(
+        "Latency, from the moment an operation was due if it had to wait for a connection, else from sending",
+        &columns,
+    );
     let cells = |of: &Value| ["n", "p50_ms", "p99_ms", "p999_ms", "max_ms"].map(|field| number(of[field].as_f64()));
     table.row(std::iter::once(text("done")).chain(cells(line)));
     for (field, meaning) in LATENCIES.into_iter().filter(|(field, _)| line[*field].is_object()) {

@@ -6,7 +6,7 @@ use muster::bench::Latencies;
 use muster::bench::bar::Bar;
 use muster::bench::request::{Group, Operation, PAGE_MEMBERS, User, Users};
 
-use crate::figures::{Axis, Cell, Part, Series, number, text};
+use crate::figures::{Axis, Cell, MIB, Part, Series, number, text};
 use crate::load::{self, Load};
 use crate::machine::{LATENCY_COLUMNS, latency_cells};
 use crate::node::{self, Ending, Node};
@@ -27,7 +27,6 @@ const OFFSETS: [&str; 3] = ["beginning", "middle", "end"];
 const PAGES: u64 = 1_000;
 const JOINS: u64 = 300;
 const SMALL_COLD: u64 = 100;
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// What was measured in a group of one size.
 struct Sized {

@@ -27,8 +27,7 @@ pub struct Settings {
     pub steady_seconds: u64,
     /// `OVERLOAD_SECONDS`
     pub overload_seconds: u64,
-    /// `OVERLOAD_CONNECTIONS`: more than `actors.inflight_max`, so that the node is what says no; as far as files may be
-    /// open.
+    /// `OVERLOAD_CONNECTIONS`: so many that the rate is not what the answers allow; as far as files may be open.
     pub overload_connections: u64,
     /// `REPORT_DIR`: where the page goes.
     pub out: PathBuf,

@@ -5,14 +5,13 @@ use std::time::Duration;
 use muster::bench::bar::median;
 use muster::bench::workload;
 
-use crate::figures::{Axis, Part, Series, number, text};
+use crate::figures::{Axis, MIB, Part, Series, number, text};
 use crate::load::{self, CONNECTIONS, Load, Second};
 use crate::machine::{LATENCY_COLUMNS, latency_cells};
 use crate::node::{self, Node};
 use crate::{Bench, Outcome};
 
 const RUN: &str = "steady";
-const MIB: f64 = 1024.0 * 1024.0;
 /// Groups of W3.
 const GROUPS: u64 = 10_000;
 

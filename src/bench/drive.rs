@@ -22,20 +22,17 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::Error;
 use super::client::Connection;
+use super::latency::{self, Lateness, histogram, record};
 use super::memory::{self, Memory};
 use super::random::Zipf;
 use super::request::{Call, Operation, Renderer, Request};
 use super::verdict::{self, Verdict};
 use super::workload::{Chooser, Phase, Sizes};
 
-/// Longest latency told apart from longer ones: above the longest wait for an answer.
-const LATENCY_US_MAX: u64 = 600_000_000;
-/// Three digits: the figures are within 0.1 %.
-const LATENCY_DIGITS: u8 = 3;
 /// Pause of a connection whose server could not be reached, so that a server that is down is not stormed.
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of the request and of the answer shown with the first failure.
@@ -107,14 +104,6 @@ impl Tally {
         }
         all
     }
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).expect("bounds and digits are in range")
-}
-
-fn record(histogram: &mut Histogram<u64>, latency: Duration) {
-    histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LATENCY_US_MAX));
 }
 
 /// Runs a phase to its end, printing what it does once a second.
@@ -268,16 +257,13 @@ impl Counts {
 
     /// Waits until operation `index` is due; gives the moment its latency counts from, see the top of this file.
     async fn start(&self, index: u64) -> Instant {
-        let now = Instant::now();
-        let Some(due) = self.due(index) else { return now };
-        if due <= now {
-            record(&mut self.waited.borrow_mut(), now - due);
-            return due;
+        let Some(due) = self.due(index) else { return Instant::now() };
+        let (start, lateness) = latency::start(due).await;
+        match lateness {
+            Lateness::Waited(by) => record(&mut self.waited.borrow_mut(), by),
+            Lateness::Late(by) => record(&mut self.late.borrow_mut(), by),
         }
-        sleep_until(due).await;
-        let now = Instant::now();
-        record(&mut self.late.borrow_mut(), now - due);
-        now
+        start
     }
 
     fn tally(&self, elapsed: Duration) -> Tally {

@@ -21,6 +21,7 @@ pub mod bar;
 pub mod client;
 mod cpu;
 mod drive;
+pub mod latency;
 mod memory;
 pub mod random;
 mod report;
