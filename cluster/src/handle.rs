@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::application::ShardMachine;
 use crate::disk::{self, Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Rocks, Rows, Storage};
+use crate::peer::{Attendant, CallError, NodeId};
 use crate::raft::{self, RunningReplica, Timings};
 use crate::slot::ShardId;
 
@@ -93,6 +94,8 @@ struct Inner {
     /// Shards that were started: a second replica on the same log would ruin it.
     started: Mutex<BTreeSet<ShardId>>,
     replicas: Mutex<Vec<Arc<RunningReplica>>>,
+    /// Who answers the calls of other nodes.
+    attendant: OnceLock<Arc<dyn Attendant>>,
 }
 
 impl Cluster {
@@ -133,6 +136,7 @@ impl Cluster {
                 mint_slot,
                 started: Mutex::default(),
                 replicas: Mutex::default(),
+                attendant: OnceLock::new(),
             }),
         })
     }
@@ -149,6 +153,25 @@ impl Cluster {
 
     pub fn disk(&self) -> &Disk {
         &self.inner.disk
+    }
+
+    /// This incarnation of this node.
+    pub fn node(&self) -> NodeId {
+        NodeId(self.inner.node)
+    }
+
+    /// Says who answers the calls of other nodes; the first one stays.
+    pub fn attend(&self, attendant: Arc<dyn Attendant>) {
+        let _ = self.inner.attendant.set(attendant);
+    }
+
+    /// Has another node's [`Attendant`] answer a call.
+    ///
+    /// # Errors
+    /// [`CallError`]; only [`CallError::Lost`] may have been carried out.
+    pub async fn call(&self, node: NodeId, _call: Bytes, _deadline: Instant) -> Result<Bytes, CallError> {
+        tracing::debug!(%node, "a cluster of one reaches nobody");
+        Err(CallError::NotSent)
     }
 
     pub fn health(&self) -> Health {
@@ -269,6 +292,12 @@ impl ShardHandle {
         self.replica.leadership()
     }
 
+    /// Who leads the shard as far as this replica knows: a hint, as it may be over. [`ShardHandle::leadership`] alone
+    /// says that this process does.
+    pub fn leader(&self) -> watch::Receiver<Option<NodeId>> {
+        self.replica.leader()
+    }
+
     /// Hands a payload to the log of exactly this leadership. Payloads handed over by one task keep their order.
     ///
     /// Returns when the payload is in the log or refused. A leader whose lease has run out is asked again for
@@ -280,8 +309,8 @@ impl ShardHandle {
         self.replica.propose(leadership, payload).await
     }
 
-    /// Returns when everything committed before the call is applied and written, and this process was still
-    /// the leader after the call began.
+    /// Returns when everything committed before the call is applied by this replica and written, and somebody was
+    /// still the leader after the call began: this process, or the one that was asked.
     ///
     /// # Errors
     /// [`BarrierError`]; then nothing is known of what was read.

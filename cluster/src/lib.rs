@@ -8,6 +8,7 @@ pub mod application;
 pub mod disk;
 mod examine;
 pub mod handle;
+pub mod peer;
 mod process;
 mod raft;
 pub mod slot;
@@ -17,5 +18,6 @@ pub use application::{Committed, Keeps, Payload, Release, ShardMachine, Transact
 pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health, Lookup, Row, Rows, View};
 pub use examine::examine;
 pub use handle::{BarrierError, Cluster, ClusterOptions, Leadership, OpenError, ProposeError, Proposed, ShardHandle};
+pub use peer::{Attendant, CallError, NodeId};
 pub use process::{disable_huge_pages, step_back};
 pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

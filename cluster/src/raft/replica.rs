@@ -27,6 +27,7 @@ use super::types::{Proposal, Raft, Types};
 use crate::application::ShardMachine;
 use crate::disk::{Disk, Rows};
 use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
+use crate::peer::NodeId;
 use crate::slot::ShardId;
 
 /// Barriers answered together.
@@ -55,6 +56,7 @@ pub(crate) struct RunningReplica {
     rows: Rows,
     raft: Raft,
     leadership: watch::Receiver<Option<Leadership>>,
+    leader: watch::Receiver<Option<NodeId>>,
     barriers: mpsc::Sender<oneshot::Sender<Result<(), BarrierError>>>,
     /// How long a proposal waits for a lease that has run out.
     lease_wait: Duration,
@@ -88,9 +90,10 @@ impl RunningReplica {
         let replica = Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone());
         let raft = Raft::new(node, config, NoPeers, log.clone(), replica).await.map_err(|error| error.to_string())?;
         let (leading, leadership) = watch::channel(None);
+        let (known, leader_known) = watch::channel(None);
         let (retiring, retires) = watch::channel(false);
         let is_sole_voter = Arc::new(AtomicBool::new(false));
-        let leader = Leader { node, leading, is_sole_voter: is_sole_voter.clone() };
+        let leader = Leader { node, leading, known, is_sole_voter: is_sole_voter.clone() };
         tokio::spawn(watch_leadership(leader, raft.server_metrics(), reports.clone(), retires));
         begin(&raft, node).await?;
 
@@ -108,6 +111,7 @@ impl RunningReplica {
             rows,
             raft,
             leadership,
+            leader: leader_known,
             barriers,
             lease_wait,
             cutter,
@@ -129,6 +133,10 @@ impl RunningReplica {
 
     pub(crate) fn leadership(&self) -> watch::Receiver<Option<Leadership>> {
         self.leadership.clone()
+    }
+
+    pub(crate) fn leader(&self) -> watch::Receiver<Option<NodeId>> {
+        self.leader.clone()
     }
 
     /// See [`crate::ShardHandle::propose`].
@@ -285,6 +293,7 @@ async fn begin(raft: &Raft, node: u64) -> Result<(), String> {
 struct Leader {
     node: u64,
     leading: watch::Sender<Option<Leadership>>,
+    known: watch::Sender<Option<NodeId>>,
     is_sole_voter: Arc<AtomicBool>,
 }
 
@@ -295,14 +304,15 @@ async fn watch_leadership(
     reports: Reports,
     mut retires: watch::Receiver<bool>,
 ) {
-    let Leader { node, leading, is_sole_voter } = leader;
+    let Leader { node, leading, known, is_sole_voter } = leader;
     let mut blank = reports.blank_term.subscribe();
     loop {
-        let (led, alone) = {
+        let (led, alone, leader) = {
             let now = metrics.borrow_watched();
-            (led_term(node, &now), now.membership_config.voter_ids().eq([node]))
+            (led_term(node, &now), now.membership_config.voter_ids().eq([node]), now.current_leader.map(NodeId))
         };
         is_sole_voter.store(alone, Ordering::Release);
+        known.send_if_modified(|current| std::mem::replace(current, leader) != leader);
         let written = *blank.borrow_and_update();
         let leadership = led.filter(|&term| term == written).map(|term| Leadership { term });
         leading.send_if_modified(|current| std::mem::replace(current, leadership) != leadership);
