@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use apps::{APP_FILE, App, FIRST_APP_ID, Secret, ensure_app};
+pub use apps::{APP_FILE, App, CLUSTER_KEY_FILE, FIRST_APP_ID, Secret, ensure_app, ensure_cluster_key};
 pub use custom_fields::{CustomFields, DeclaredField, FieldKind, FieldRole};
 pub use limits::{Defaults, Edition, LimitsSection, MaxMemberNum, MaxMembers, ProfilePreset};
 pub use of_app::{AppSettings, OwnKeys};
@@ -284,6 +284,12 @@ mod tests {
             ("[http]\ntimeout_ms = 5\n", &[], &["http.timeout_ms", "100"]),
             ("[http]\nlisten = \"nowhere\"\n", &[], &["http.listen"]),
             ("[cluster]\nshards = 1025\n", &[], &["cluster.shards"]),
+            ("[cluster]\nlisten = \"here\"\n", &[], &["cluster.listen", "here"]),
+            ("[cluster]\nreplicas = 2\n", &[], &["cluster.replicas"]),
+            ("[cluster]\nsource = \"eth0\"\n", &[], &["cluster.source"]),
+            ("[cluster]\nseeds = [\"a:1\"]\n", &[], &["cluster.key"]),
+            ("[cluster]\nseeds = [\"a:1\"]\nkey = \"k\"\nlisten = \"\"\n", &[], &["cluster.listen"]),
+            ("[cluster]\nseeds = [\"a:1\"]\nkey = \"k\"\nbootstrap_expect = 2\n", &[], &["bootstrap_expect"]),
             ("[log]\nlevel = \"lo=u=d\"\n", &[], &["log.level"]),
             ("[limits]\nmax_members = { robots = 3 }\n", &[], &["robots"]),
             ("[custom_fields]\nopen = false\ngroup = [{ key = \"a b\" }]\n", &[], &["custom_fields.group"]),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
-use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, OpenError};
+use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodesOptions, OpenError};
 use rustc_hash::FxHashMap;
 
 use crate::actors::{self, AppLimits, Existing, HostOptions, Service, StartError};
@@ -94,7 +94,7 @@ impl Node {
             .into_iter()
             .map(|app| Ok((config.settings_of(&app)?, app)))
             .collect::<Result<Vec<(AppSettings, config::App)>, ConfigError>>()?;
-        let cluster = Cluster::open(cluster_options(config)?)?;
+        let cluster = Cluster::enter(cluster_options(config)?).await?;
         let limits = |settings: &AppSettings| Arc::new(settings.group_limits(&config.groups));
         let of_apps: AppLimits =
             Arc::new(apps.iter().map(|(settings, app)| (AppId(app.id), limits(settings))).collect::<FxHashMap<_, _>>());
@@ -254,7 +254,7 @@ fn shard_count(config: &Config) -> Result<u16, OpenError> {
     Ok(Cluster::shards_of(&config.node.data_dir)?.unwrap_or(of_new))
 }
 
-fn cluster_options(config: &Config) -> Result<ClusterOptions, OpenError> {
+fn cluster_options(config: &Config) -> Result<ClusterOptions, NodeError> {
     let storage = &config.storage;
     Ok(ClusterOptions {
         data_dir: config.node.data_dir.clone(),
@@ -275,6 +275,36 @@ fn cluster_options(config: &Config) -> Result<ClusterOptions, OpenError> {
         election_min: ELECTION_MIN,
         election_max: ELECTION_MAX,
         log_bytes_max: storage.log_bytes_max,
+        nodes: nodes_options(config)?,
+    })
+}
+
+fn nodes_options(config: &Config) -> Result<NodesOptions, NodeError> {
+    let cluster = &config.cluster;
+    let net = match cluster.listen {
+        None => None,
+        Some(listen) => {
+            let key = match cluster.key.expose() {
+                "" => config::ensure_cluster_key(&config.node.data_dir)?,
+                _ => cluster.key.clone(),
+            };
+            let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            Some(NetOptions {
+                listen: Some(listen),
+                advertise: given(&cluster.advertise),
+                // Checked with the configuration.
+                source: cluster.source.parse().ok(),
+                key: key.expose().as_bytes().to_vec(),
+            })
+        }
+    };
+    Ok(NodesOptions {
+        net,
+        seeds: cluster.seeds.clone(),
+        bootstrap_expect: cluster.bootstrap_expect,
+        copies: cluster.replicas,
+        name: config.node.name.clone(),
+        zone: config.node.zone.clone(),
     })
 }
 

@@ -46,6 +46,14 @@ pub trait ShardMachine: Send + 'static {
     /// # Errors
     /// A read that failed: the replica stops.
     fn apply(&mut self, entries: &[Committed], tx: &mut Transaction<'_>) -> Result<Option<Release>, DiskError>;
+
+    /// The rows were replaced as a whole by those of another replica: whatever was remembered of them is void.
+    ///
+    /// # Errors
+    /// As [`ShardMachine::apply`].
+    fn restored(&mut self, _rows: &Rows) -> Result<(), DiskError> {
+        Ok(())
+    }
 }
 
 /// The rows as one apply sees them: its own writes, then rows on their way to the database, then the database.

@@ -4,23 +4,34 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+use serde_bytes::ByteBuf;
 use tokio::sync::watch;
 
 use crate::application::ShardMachine;
-use crate::disk::{self, Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Rocks, Rows, Storage};
+use crate::disk::{self, Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Identity, Rocks, Rows, Storage};
+use crate::forming::{Formed, Forming};
+use crate::meta::{META, Members, MetaChange, MetaMachine, NodeCard};
+use crate::net::wire::{Answer, Call, JoinAnswer, JoinCall};
+use crate::net::{Name, Net, NetOptions};
 use crate::peer::{Attendant, CallError, NodeId};
-use crate::raft::{self, RunningReplica, Timings};
+use crate::placement::{Plan, plan};
+use crate::raft::{self, Begin, Peers, RunningReplica, Timings};
+use crate::reception::Reception;
 use crate::slot::ShardId;
 
 /// How many numbers a node can mint ids under before they come round.
 ///
 /// Source: docs/spec/identifiers.md section 5.
 const MINT_SLOTS: u64 = 4096;
+
+/// How often a node looks whether the cluster knows where it is.
+const INTRODUCE_EVERY: Duration = Duration::from_millis(250);
 
 /// One leadership of one shard by this process: it begins when the process has applied the blank entry of its term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,7 +78,7 @@ pub enum BarrierError {
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
     pub data_dir: PathBuf,
-    /// Fixed when the folder is made.
+    /// Of a new cluster; a node that is let in takes over what the cluster has. Fixed from then on.
     pub shards: u16,
     pub disk: DiskOptions,
     pub heartbeat: Duration,
@@ -75,6 +86,38 @@ pub struct ClusterOptions {
     pub election_max: Duration,
     /// A shard's log beyond this is cut behind what is applied and durable.
     pub log_bytes_max: u64,
+    pub nodes: NodesOptions,
+}
+
+/// The other nodes, and what they are told of this one.
+#[derive(Clone, Debug)]
+pub struct NodesOptions {
+    /// `None`: the node neither listens nor calls, and stays alone.
+    pub net: Option<NetOptions>,
+    /// Where a new node looks for a cluster, or for others to form one with; empty: it is a cluster of its own.
+    pub seeds: Vec<String>,
+    /// How many nodes must be there before a cluster is formed; more than half of the seeds in any case.
+    pub bootstrap_expect: usize,
+    /// Copies of every shard, if there are so many nodes.
+    pub copies: usize,
+    /// For people.
+    pub name: String,
+    /// Nodes of one zone fail together.
+    pub zone: String,
+}
+
+impl Default for NodesOptions {
+    /// Alone.
+    fn default() -> Self {
+        Self { net: None, seeds: Vec::new(), bootstrap_expect: 1, copies: 3, name: String::new(), zone: String::new() }
+    }
+}
+
+impl NodesOptions {
+    /// How many nodes must have promised themselves before a cluster is formed.
+    pub(crate) fn expected(&self) -> usize {
+        self.bootstrap_expect.max(self.seeds.len() / 2 + 1)
+    }
 }
 
 /// Resolves when the proposal was refused, or applied by this replica and its rows are written.
@@ -86,16 +129,20 @@ pub struct Cluster {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     options: ClusterOptions,
     disk: Disk,
-    node: u64,
+    identity: Identity,
     mint_slot: u16,
     /// Shards that were started: a second replica on the same log would ruin it.
     started: Mutex<BTreeSet<ShardId>>,
-    replicas: Mutex<Vec<Arc<RunningReplica>>>,
+    replicas: RwLock<FxHashMap<ShardId, Arc<RunningReplica>>>,
+    plans: Mutex<FxHashMap<ShardId, watch::Sender<Plan>>>,
+    /// Which nodes there are, as far as this one knows.
+    members: watch::Sender<Arc<Members>>,
     /// Who answers the calls of other nodes.
     attendant: OnceLock<Arc<dyn Attendant>>,
+    net: Option<Net>,
 }
 
 impl Cluster {
@@ -104,7 +151,43 @@ impl Cluster {
     /// # Errors
     /// Its format file cannot be read, or is damaged or newer.
     pub fn shards_of(data_dir: &Path) -> Result<Option<u16>, OpenError> {
-        Folder::shards_of(data_dir)
+        Ok(Folder::identity_of(data_dir)?.map(|identity| identity.shards))
+    }
+
+    /// Opens the data folder of a node among others, and makes it part of its cluster: a new folder waits until the
+    /// node is let in, or a cluster is formed; without seeds it is a cluster of one that others may join.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; the port cannot be opened, or the cluster does not let the node in.
+    pub async fn enter(mut options: ClusterOptions) -> Result<Self, OpenError> {
+        let path = options.data_dir.clone();
+        let failed = |error: std::io::Error| OpenError::Failed { path: path.clone(), reason: error.to_string() };
+        let Some(net_options) = options.nodes.net.clone() else { return Self::open(options) };
+        let reception = Reception::new(options.data_dir.clone())?;
+        let net = Net::start(&net_options, reception.clone()).map_err(|error| OpenError::Failed {
+            path: path.clone(),
+            reason: format!("the port for other nodes cannot be opened: {error}"),
+        })?;
+        let known = Folder::identity_of(&options.data_dir)?;
+        let formed = match known {
+            Some(identity) => Formed { identity, members: Vec::new() },
+            None if options.nodes.seeds.is_empty() => {
+                Formed { identity: Identity::new(options.shards).map_err(failed)?, members: Vec::new() }
+            }
+            None => Forming { options: &options, net: &net, reception: &reception }.run().await?,
+        };
+        let Formed { identity, members } = formed;
+        if known.is_none() {
+            options.shards = identity.shards;
+        }
+        let folder = Folder::open_as(&options.data_dir, options.shards, || Ok(identity))?;
+        let identity = folder.identity();
+        net.set_name(Name { cluster: Some(identity.cluster), node: Some(identity.node) });
+        let storage = Rocks::open(folder, &options.disk)?;
+        let cluster = Self::start(Arc::new(storage), identity, options, Some(net))?;
+        cluster.inner.begin_meta(members).await?;
+        reception.opened(&cluster.inner);
+        Ok(cluster)
     }
 
     /// Opens the data folder, making it if absent.
@@ -116,13 +199,18 @@ impl Cluster {
     /// See [`OpenError`]; nothing was changed unless the folder is new.
     pub fn open(options: ClusterOptions) -> Result<Self, OpenError> {
         let folder = Folder::open(&options.data_dir, options.shards)?;
-        let node = folder.identity().node;
+        let identity = folder.identity();
         let storage = Rocks::open(folder, &options.disk)?;
-        Self::start(Arc::new(storage), node, options)
+        Self::start(Arc::new(storage), identity, options, None)
     }
 
     /// Starts the disk's threads on a store that is open.
-    pub(crate) fn start(storage: Arc<dyn Storage>, node: u64, options: ClusterOptions) -> Result<Self, OpenError> {
+    pub(crate) fn start(
+        storage: Arc<dyn Storage>,
+        identity: Identity,
+        options: ClusterOptions,
+        net: Option<Net>,
+    ) -> Result<Self, OpenError> {
         let path = &options.data_dir;
         let mint_slot = count_start(&*storage).map_err(|error| OpenError::of(path, error))?;
         let DiskOptions { flush, row_cache_bytes, observer, .. } = options.disk;
@@ -132,11 +220,14 @@ impl Cluster {
             inner: Arc::new(Inner {
                 options,
                 disk,
-                node,
+                identity,
                 mint_slot,
                 started: Mutex::default(),
-                replicas: Mutex::default(),
+                replicas: RwLock::default(),
+                plans: Mutex::default(),
+                members: watch::Sender::new(Arc::default()),
                 attendant: OnceLock::new(),
+                net,
             }),
         })
     }
@@ -157,7 +248,7 @@ impl Cluster {
 
     /// This incarnation of this node.
     pub fn node(&self) -> NodeId {
-        NodeId(self.inner.node)
+        NodeId(self.inner.identity.node)
     }
 
     /// Says who answers the calls of other nodes; the first one stays.
@@ -169,9 +260,18 @@ impl Cluster {
     ///
     /// # Errors
     /// [`CallError`]; only [`CallError::Lost`] may have been carried out.
-    pub async fn call(&self, node: NodeId, _call: Bytes, _deadline: Instant) -> Result<Bytes, CallError> {
-        tracing::debug!(%node, "a cluster of one reaches nobody");
-        Err(CallError::NotSent)
+    pub async fn call(&self, node: NodeId, call: Bytes, deadline: Instant) -> Result<Bytes, CallError> {
+        let Some(net) = &self.inner.net else { return Err(CallError::NotSent) };
+        match net.links().call(node.0, Call::Above(ByteBuf::from(call.to_vec())), deadline).await? {
+            Answer::Above(answer) => Ok(answer.into_vec().into()),
+            // It says that it did nothing.
+            _ => Err(CallError::NotSent),
+        }
+    }
+
+    /// Which nodes there are, as far as this one knows.
+    pub fn members(&self) -> watch::Receiver<Arc<Members>> {
+        self.inner.members.subscribe()
     }
 
     pub fn health(&self) -> Health {
@@ -198,33 +298,16 @@ impl Cluster {
 
     /// Starts this node's replica of a shard; its tasks run on the calling runtime.
     ///
-    /// The first start makes the shard, with this node as its only voter.
+    /// On the node that founded the cluster the first start makes the shard, with this node as its only voter.
     ///
     /// # Errors
     /// What was stored cannot be read, the timings contradict each other, there is no such shard, or it was
     /// started before.
     pub async fn start_shard(&self, shard: ShardId, machine: Box<dyn ShardMachine>) -> Result<ShardHandle, OpenError> {
-        let Inner { options, disk, node, .. } = &*self.inner;
-        let failed = |reason: String| OpenError::Failed {
-            path: options.data_dir.clone(),
-            reason: format!("shard {}: {reason}", shard.0),
-        };
-        if shard.0 >= options.shards || !self.inner.started.lock().insert(shard) {
-            return Err(failed("it does not exist, or was started before".into()));
+        if shard.0 >= self.inner.options.shards {
+            return Err(self.inner.shard_failed(shard, "it does not exist"));
         }
-        let timings = Timings {
-            heartbeat: options.heartbeat,
-            election_min: options.election_min,
-            election_max: options.election_max,
-            log_bytes_max: options.log_bytes_max,
-        };
-        let replica = RunningReplica::start(disk, *node, shard, machine, &timings).await;
-        let replica = replica.map_err(|reason| match disk.failure() {
-            Some(error) => OpenError::of(&options.data_dir, error),
-            None => failed(reason),
-        })?;
-        let replica = Arc::new(replica);
-        self.inner.replicas.lock().push(replica.clone());
+        let replica = self.inner.start_replica(shard, machine).await?;
         Ok(ShardHandle { replica })
     }
 
@@ -233,7 +316,7 @@ impl Cluster {
     /// Waits for a flush under way, however long it takes.
     /// The folder is free for another process when the last handle to the cluster, its shards and rows is gone.
     pub async fn stop(&self) {
-        let replicas = std::mem::take(&mut *self.inner.replicas.lock());
+        let replicas: Vec<_> = std::mem::take(&mut *self.inner.replicas.write()).into_values().collect();
         // All before any: a shard must not be asked by another one when it is gone.
         for replica in &replicas {
             replica.retire().await;
@@ -242,6 +325,202 @@ impl Cluster {
             replica.stop().await;
         }
         self.inner.disk.close().await;
+    }
+}
+
+impl Inner {
+    pub(crate) fn cluster_id(&self) -> u64 {
+        self.identity.cluster
+    }
+
+    pub(crate) fn replica(&self, shard: ShardId) -> Option<Arc<RunningReplica>> {
+        self.replicas.read().get(&shard).cloned()
+    }
+
+    pub(crate) fn attendant(&self) -> Option<Arc<dyn Attendant>> {
+        self.attendant.get().cloned()
+    }
+
+    fn shard_failed(&self, shard: ShardId, reason: &str) -> OpenError {
+        let path = self.options.data_dir.clone();
+        OpenError::Failed { path, reason: format!("shard {}: {reason}", shard.0) }
+    }
+
+    async fn start_replica(
+        &self,
+        shard: ShardId,
+        machine: Box<dyn ShardMachine>,
+    ) -> Result<Arc<RunningReplica>, OpenError> {
+        let Self { options, disk, identity, .. } = self;
+        if !self.started.lock().insert(shard) {
+            return Err(self.shard_failed(shard, "it was started before"));
+        }
+        let timings = Timings {
+            heartbeat: options.heartbeat,
+            election_min: options.election_min,
+            election_max: options.election_max,
+            log_bytes_max: options.log_bytes_max,
+        };
+        let peers = Peers::new(shard, self.net.as_ref().map(|net| net.links().clone()), options.election_min);
+        let planned = plan(&self.members.borrow(), shard, options.nodes.copies);
+        let (plan, plans) = watch::channel(planned);
+        self.plans.lock().insert(shard, plan);
+        let begin = Begin { founds: identity.founder, plan: plans };
+        let replica = RunningReplica::start(disk, identity.node, shard, machine, &timings, peers, begin).await;
+        let replica = Arc::new(replica.map_err(|reason| match disk.failure() {
+            Some(error) => OpenError::of(&options.data_dir, error),
+            None => self.shard_failed(shard, &reason),
+        })?);
+        self.replicas.write().insert(shard, replica.clone());
+        Ok(replica)
+    }
+
+    /// Starts the meta group's replica, and keeps addresses and plans up to date with what it says.
+    async fn begin_meta(self: &Arc<Self>, told: Vec<NodeCard>) -> Result<(), OpenError> {
+        let Some(runtime) = self.net.as_ref().and_then(Net::runtime).cloned() else { return Ok(()) };
+        // Until the log says more: whoever let this node in has told it where the others are.
+        self.members.send_replace(Members::new(told));
+        let inner = self.clone();
+        let started = runtime.spawn(async move {
+            let machine = MetaMachine::new(inner.members.clone());
+            let replica = inner.start_replica(META, Box::new(machine)).await?;
+            let stored = MetaMachine::read(replica.rows()).map_err(|e| OpenError::of(&inner.options.data_dir, e))?;
+            if !stored.nodes().is_empty() {
+                inner.members.send_replace(stored);
+            }
+            Ok(replica)
+        });
+        let replica = match started.await {
+            Ok(started) => started?,
+            Err(error) => return Err(self.shard_failed(META, &error.to_string())),
+        };
+        self.follow(&self.members.borrow().clone());
+        let (weak, mut members) = (Arc::downgrade(self), self.members.subscribe());
+        runtime.spawn(async move {
+            while members.changed().await.is_ok() {
+                let now = members.borrow_and_update().clone();
+                let Some(inner) = weak.upgrade() else { return };
+                inner.follow(&now);
+            }
+        });
+        runtime.spawn(introduce(Arc::downgrade(self), replica));
+        Ok(())
+    }
+
+    /// Takes over which nodes there are.
+    fn follow(&self, members: &Members) {
+        if let Some(net) = &self.net {
+            net.links().set_addresses(members.nodes().iter().map(|card| (card.node, card.address.clone())));
+        }
+        for (shard, planned) in &*self.plans.lock() {
+            let next = plan(members, *shard, self.options.nodes.copies);
+            planned.send_if_modified(|known| {
+                *known != next && {
+                    *known = next;
+                    true
+                }
+            });
+        }
+    }
+
+    /// Has the meta group carry a change of this node's card out, wherever it is led.
+    async fn carry_out(&self, meta: &RunningReplica, change: MetaChange) {
+        let deadline = Instant::now() + INTRODUCE_EVERY;
+        if propose(meta, &change, deadline).await {
+            return;
+        }
+        let leader = *meta.leader().borrow();
+        if let (Some(leader), Some(net), MetaChange::Moved(card)) = (leader, &self.net, change) {
+            // Tried again in a while, whatever came of it.
+            let _ = net.links().call(leader.0, Call::Moved(card), deadline).await;
+        }
+    }
+
+    /// Notes where a node is now, if the meta group is led here.
+    pub(crate) async fn note(&self, card: NodeCard, deadline: Instant) -> bool {
+        let Some(meta) = self.replica(META) else { return false };
+        propose(&meta, &MetaChange::Moved(card), deadline).await
+    }
+
+    /// Lets a node in, if the meta group is led here.
+    pub(crate) async fn admit(&self, join: JoinCall, deadline: Instant) -> JoinAnswer {
+        let cluster = self.identity.cluster;
+        if let Some(other) = join.promised.filter(|promised| *promised != cluster) {
+            return JoinAnswer::Refused(format!(
+                "it has promised itself to cluster {other:016x}, and this is {cluster:016x}; if that one never came \
+                 about, remove its data folder"
+            ));
+        }
+        let Some(meta) = self.replica(META) else { return JoinAnswer::Ask(None) };
+        if self.members.borrow().nodes().iter().all(|card| card.node != self.identity.node) {
+            // The first number is the founder's, who has not been given it yet.
+            return JoinAnswer::Ask(None);
+        }
+        let JoinCall { address, name, zone, incarnation, .. } = join;
+        let change = MetaChange::Admit { address: address.clone(), name, zone, incarnation };
+        if !propose(&meta, &change, deadline).await {
+            let leader = *meta.leader().borrow();
+            let members = self.members.borrow();
+            let card = members.nodes().iter().find(|card| Some(card.id()) == leader && card.node != self.identity.node);
+            return JoinAnswer::Ask(card.map(|card| card.address.clone()));
+        }
+        let members = self.members.borrow().clone();
+        match members.at(&address).filter(|card| card.node as u32 == incarnation) {
+            Some(card) => JoinAnswer::Welcome {
+                cluster,
+                node: card.node,
+                shards: self.options.shards,
+                members: members.nodes().to_vec(),
+            },
+            None => JoinAnswer::Refused("the cluster has as many nodes as it may have".into()),
+        }
+    }
+}
+
+/// Has the meta group carry a change out; `false`: it is not led here, or not in time.
+async fn propose(meta: &RunningReplica, change: &MetaChange, deadline: Instant) -> bool {
+    let Some(leadership) = *meta.leadership().borrow() else { return false };
+    let Ok(payload) = raft::encode(change) else { return false };
+    let proposed = async {
+        match meta.propose(leadership, payload.into()).await {
+            Ok(outcome) => outcome.await.is_ok(),
+            Err(_) => false,
+        }
+    };
+    tokio::time::timeout_at(deadline.into(), proposed).await.unwrap_or(false)
+}
+
+/// Sees to it that the meta group knows where this node is and what it is called.
+async fn introduce(inner: Weak<Inner>, meta: Arc<RunningReplica>) {
+    loop {
+        {
+            let Some(inner) = inner.upgrade() else { return };
+            let Some(net) = &inner.net else { return };
+            let (nodes, node) = (&inner.options.nodes, inner.identity.node);
+            let card = NodeCard {
+                node,
+                address: net.advertised().to_owned(),
+                name: nodes.name.clone(),
+                zone: nodes.zone.clone(),
+            };
+            let known = inner.members.borrow().nodes().iter().find(|known| known.node == node).cloned();
+            let change = match known {
+                Some(known) if known == card => None,
+                Some(_) => Some(MetaChange::Moved(card)),
+                None if inner.identity.founder => Some(MetaChange::Admit {
+                    address: card.address,
+                    name: card.name,
+                    zone: card.zone,
+                    incarnation: node as u32,
+                }),
+                // The log has not told of this node yet.
+                None => None,
+            };
+            if let Some(change) = change {
+                inner.carry_out(&meta, change).await;
+            }
+        }
+        tokio::time::sleep(INTRODUCE_EVERY).await;
     }
 }
 

@@ -7,17 +7,26 @@
 pub mod application;
 pub mod disk;
 mod examine;
+mod forming;
 pub mod handle;
+mod meta;
+mod net;
 pub mod peer;
+mod placement;
 mod process;
 mod raft;
+mod reception;
 pub mod slot;
 pub mod testing;
 
 pub use application::{Committed, Keeps, Payload, Release, ShardMachine, Transaction};
 pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health, Lookup, Row, Rows, View};
 pub use examine::examine;
-pub use handle::{BarrierError, Cluster, ClusterOptions, Leadership, OpenError, ProposeError, Proposed, ShardHandle};
+pub use handle::{
+    BarrierError, Cluster, ClusterOptions, Leadership, NodesOptions, OpenError, ProposeError, Proposed, ShardHandle,
+};
+pub use meta::{Members, NodeCard};
+pub use net::NetOptions;
 pub use peer::{Attendant, CallError, NodeId};
 pub use process::{disable_huge_pages, step_back};
 pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

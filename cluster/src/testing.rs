@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::{Committed, Release, ShardMachine, Transaction};
-use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Rows, Then};
-use crate::handle::{Cluster, ClusterOptions, OpenError};
+use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Identity, Rows, Then};
+use crate::handle::{Cluster, ClusterOptions, NodesOptions, OpenError};
 
 pub use crate::disk::MemoryStore;
 
-/// The replica's name on a memory store.
-const NODE: u64 = 1 << 32;
+/// Who the node on a memory store is.
+const IDENTITY: Identity = Identity { shards: 0, cluster: 1, node: 1 << 32, founder: true };
 
 /// Options with short timings and small caches.
 pub fn options(data_dir: impl Into<std::path::PathBuf>, shards: u16) -> ClusterOptions {
@@ -32,6 +32,7 @@ pub fn options(data_dir: impl Into<std::path::PathBuf>, shards: u16) -> ClusterO
         election_min: Duration::from_millis(200),
         election_max: Duration::from_millis(300),
         log_bytes_max: 64 << 20,
+        nodes: NodesOptions::default(),
     }
 }
 
@@ -48,7 +49,7 @@ pub fn open(store: &MemoryStore, shards: u16) -> Result<Cluster, OpenError> {
 /// # Errors
 /// As [`open`].
 pub fn open_with(store: &MemoryStore, options: ClusterOptions) -> Result<Cluster, OpenError> {
-    Cluster::start(Arc::new(store.clone()), NODE, options)
+    Cluster::start(Arc::new(store.clone()), Identity { shards: options.shards, ..IDENTITY }, options, None)
 }
 
 /// The rows of one shard and a way to apply entries to them, without a log.

@@ -60,5 +60,5 @@ fn a_newer_format_and_another_number_of_shards_are_refused() {
     let text = std::fs::read_to_string(&file).expect("read");
     std::fs::write(&file, text.replace("format 2\n", "format 7\n")).expect("written");
     let refused = Cluster::open(testing::options(dir.path(), 4));
-    assert!(matches!(refused.err(), Some(OpenError::NewerFormat { found: 7, known: 2, .. })));
+    assert!(matches!(refused.err(), Some(OpenError::NewerFormat { found: 7, known: 3, .. })));
 }

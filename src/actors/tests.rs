@@ -86,6 +86,7 @@ async fn start_by(clock: Arc<dyn Clock>, folder: &std::path::Path, limits: Limit
         election_min: Duration::from_millis(600),
         election_max: Duration::from_millis(1000),
         log_bytes_max: 16 << 20,
+        nodes: muster_cluster::NodesOptions::default(),
     })
     .unwrap();
     let limits: AppLimits = Arc::new([(APP, Arc::new(limits))].into_iter().collect());

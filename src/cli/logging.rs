@@ -8,9 +8,9 @@ use crate::config::{Log, LogFormat};
 
 /// Libraries that tell their inner life at info; a filter that names them wins.
 ///
-/// The core of openraft warns whenever something it waited for belongs to a term gone by: at many a start, the flush of
-/// what it wrote before its election. Its errors are errors.
-const QUIET: &str = "openraft=warn,openraft::core::raft_core=error,actix_server=warn";
+/// openraft warns of every heartbeat that finds nobody, and of whatever belongs to a term gone by; who cannot be reached
+/// is said once by the link to it.
+const QUIET: &str = "openraft=error,tarpc=error,actix_server=warn";
 
 /// Starts logging for this process.
 ///

@@ -14,6 +14,8 @@ use crate::id::AccountId;
 pub const FIRST_APP_ID: u32 = 1_400_000_000;
 /// Where it is kept, below the data folder.
 pub const APP_FILE: &str = "app.toml";
+/// Where the key of the cluster is kept, below the data folder, if none was configured.
+pub const CLUSTER_KEY_FILE: &str = "cluster.key";
 /// Its admin. Source: docs/spec/identifiers.md 3.
 const FIRST_ADMIN: &str = "administrator";
 /// Random bytes of its key, written as twice as many hex digits, as production keys look.
@@ -51,7 +53,7 @@ fn yes() -> bool {
 }
 
 /// A text that is never shown: not in `Debug`, not in logs, not by an endpoint.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -133,7 +135,7 @@ pub fn ensure_app(data_dir: &Path) -> Result<App, ConfigError> {
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            make(data_dir, &path).map_err(|e| failed(e.to_string()))?;
+            make(data_dir).map_err(|e| failed(e.to_string()))?;
             // Read what is there, not what was meant: another process may have been first.
             fs::read_to_string(&path).map_err(|e| failed(e.to_string()))?
         }
@@ -144,21 +146,48 @@ pub fn ensure_app(data_dir: &Path) -> Result<App, ConfigError> {
     Ok(app)
 }
 
-/// Writes a complete file beside the place and links it there: the link fails if somebody was first, and a
-/// crash leaves either no app or a whole one.
-fn make(data_dir: &Path, path: &Path) -> io::Result<()> {
-    fs::create_dir_all(data_dir)?;
+/// Reads the key of the cluster that a node without a configured one keeps in its data folder, making it at the first
+/// start: nodes that are to join are given it as `cluster.key`.
+///
+/// # Errors
+/// [`ConfigError::File`] if the file cannot be made or read.
+pub fn ensure_cluster_key(data_dir: &Path) -> Result<Secret, ConfigError> {
+    let path = data_dir.join(CLUSTER_KEY_FILE);
+    let failed = |e: io::Error| ConfigError::File { path: path.clone(), reason: e.to_string() };
+    if !path.exists() {
+        write_once(data_dir, CLUSTER_KEY_FILE, &format!("{}\n", random_key())).map_err(failed)?;
+    }
+    let text = fs::read_to_string(&path).map_err(failed)?;
+    match text.trim() {
+        "" => Err(ConfigError::File { path, reason: "it is empty".to_owned() }),
+        key => Ok(Secret::new(key)),
+    }
+}
+
+fn random_key() -> String {
     let mut key = [0u8; KEY_BYTES];
     rand::fill(&mut key);
-    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn make(data_dir: &Path) -> io::Result<()> {
+    let key = random_key();
     let text = format!(
         "# Made at the first start, because no app was configured. Whoever reads the key can sign as anybody.\n\
          id = {FIRST_APP_ID}\nkey = \"{key}\"\nadmins = [\"{FIRST_ADMIN}\"]\n"
     );
-    let draft = data_dir.join(format!("{APP_FILE}.{}", std::process::id()));
+    write_once(data_dir, APP_FILE, &text)
+}
+
+/// Writes a complete file beside the place and links it there, for its owner only: the link fails if somebody was
+/// first, and a crash leaves either no file or a whole one.
+fn write_once(data_dir: &Path, name: &str, text: &str) -> io::Result<()> {
+    fs::create_dir_all(data_dir)?;
+    let path = data_dir.join(name);
+    let draft = data_dir.join(format!("{name}.{}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let linked = written.and_then(|()| match fs::hard_link(&draft, path) {
+    let linked = written.and_then(|()| match fs::hard_link(&draft, &path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
     });

@@ -7,15 +7,17 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Secret};
 
 /// This process and where it keeps its data. Differs between nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Node {
     pub data_dir: PathBuf,
-    /// Shown in logs; empty: none.
+    /// Shown in logs and to other nodes; empty: none.
     pub name: String,
+    /// Nodes of one zone fail together: a rack, a building. Empty: none.
+    pub zone: String,
 }
 
 /// The front door. May differ between nodes.
@@ -39,12 +41,62 @@ pub struct Http {
     pub strict_query: bool,
 }
 
-/// The replicated shards. The same on all nodes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The replicated shards, and the other nodes. Addresses differ between nodes; the rest is the same on all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
-    /// Fixed when the data folder is made. 0: what the folder has; a new one gets two per core, 4 at least.
+    /// Where other nodes are listened to; `None`, written as an empty text: nowhere, the node stays alone.
+    #[serde(with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+    /// What other nodes dial to get here; empty: the address listened to.
+    pub advertise: String,
+    /// The local address that connections to other nodes leave from; empty: the system's choice.
+    pub source: String,
+    /// Where a new node looks for others; empty: it is a cluster of its own.
+    pub seeds: Vec<String>,
+    /// Nodes that must be there before a cluster is formed.
+    pub bootstrap_expect: usize,
+    /// Copies of each shard, if there are so many nodes.
+    pub replicas: usize,
+    /// Whoever knows it is a node. None: [`ensure_cluster_key`](super::ensure_cluster_key) makes one.
+    #[serde(skip_serializing)]
+    pub key: Secret,
+    /// Fixed when the cluster is formed. 0: what it has; a new one gets two per core, 4 at least.
     pub shards: u16,
+}
+
+/// An address, or an empty text.
+mod address_or_none {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(address: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&address.map(|address| address.to_string()).unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.is_empty() {
+            true => Ok(None),
+            false => text.parse().map(Some).map_err(|_| D::Error::custom(format!("{text:?} is no address and port"))),
+        }
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            listen: Some((Ipv4Addr::LOCALHOST, 7400).into()),
+            advertise: String::new(),
+            source: String::new(),
+            seeds: Vec::new(),
+            bootstrap_expect: 1,
+            replicas: 3,
+            key: Secret::default(),
+            shards: 0,
+        }
+    }
 }
 
 /// Groups in memory and the queues before them. May differ between nodes.
@@ -193,7 +245,7 @@ const MIB: usize = 1024 * KIB;
 
 impl Default for Node {
     fn default() -> Self {
-        Self { data_dir: PathBuf::from("./data"), name: String::new() }
+        Self { data_dir: PathBuf::from("./data"), name: String::new(), zone: String::new() }
     }
 }
 
@@ -307,7 +359,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     range("http.timeout_ms", http.timeout_ms, 100, 60_000)?;
     range("http.shutdown_timeout_ms", http.shutdown_timeout_ms, 0, 600_000)?;
 
-    range("cluster.shards", u64::from(cluster.shards), 0, 1_024)?;
+    validate_cluster(cluster)?;
 
     range("actors.arbiters", actors.arbiters as u64, 0, 1_024)?;
     range("actors.mailbox_max", actors.mailbox_max as u64, 16, 1 << 24)?;
@@ -338,6 +390,30 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
 
     if let Err(e) = tracing_subscriber::EnvFilter::builder().parse(&log.level) {
         return wrong("log.level", e.to_string());
+    }
+    Ok(())
+}
+
+fn validate_cluster(cluster: &Cluster) -> Result<(), ConfigError> {
+    const SEEDS_MAX: u64 = 64;
+    range("cluster.shards", u64::from(cluster.shards), 0, 1_024)?;
+    range("cluster.seeds", cluster.seeds.len() as u64, 0, SEEDS_MAX)?;
+    range("cluster.bootstrap_expect", cluster.bootstrap_expect as u64, 1, cluster.seeds.len().max(1) as u64)?;
+    range("cluster.replicas", cluster.replicas as u64, 1, 7)?;
+    if cluster.replicas % 2 == 0 {
+        return wrong("cluster.replicas", "an even number bears no more failures than one less".to_owned());
+    }
+    if !cluster.source.is_empty() && cluster.source.parse::<std::net::IpAddr>().is_err() {
+        return wrong("cluster.source", format!("{:?} is no address", cluster.source));
+    }
+    if cluster.seeds.is_empty() {
+        return Ok(());
+    }
+    if cluster.listen.is_none() {
+        return wrong("cluster.listen", "a node with seeds has to be reached by others".to_owned());
+    }
+    if cluster.key.expose().is_empty() {
+        return wrong("cluster.key", "a node with seeds needs the key of its cluster".to_owned());
     }
     Ok(())
 }

@@ -10,8 +10,9 @@ use crate::handle::OpenError;
 /// The format this binary writes, and the newest it reads.
 ///
 /// Raise it when an older binary would misread what is written; say in the commit how older data is read.
-pub(crate) const FORMAT: u32 = 2;
-/// The oldest it reads. Format 1, which no release wrote, counted who is at a place instead of who has left it.
+pub(crate) const FORMAT: u32 = 3;
+/// The oldest it reads: without a word on how the folder came about, as every one of them founded a cluster of its own.
+/// Format 1, which no release wrote, counted who is at a place instead of who has left it.
 const OLDEST_FORMAT: u32 = 2;
 
 const FORMAT_FILE: &str = "FORMAT";
@@ -21,6 +22,8 @@ const DRAFT_FILE: &str = "FORMAT.new";
 pub(crate) const DATABASE_DIR: &str = "db";
 const DATABASE_FILE: &str = "CURRENT";
 const LOCK_FILE: &str = "LOCK";
+/// The cluster that a node without an identity has promised to belong to.
+const PROMISE_FILE: &str = "PROMISE";
 /// There since damage was met in a read, until a start has read everything and found none.
 const DAMAGED_FILE: &str = "DAMAGED";
 
@@ -35,13 +38,58 @@ pub(crate) struct Identity {
     /// The replica's name in every shard: the node's number in the high half, the incarnation of this folder in
     /// the low one. A folder that was wiped comes back under another name, as it forgot what it promised.
     pub(crate) node: u64,
+    /// The node made the cluster, and every shard that is not there yet; a node that was let in never does.
+    pub(crate) founder: bool,
 }
 
 impl Identity {
+    /// A cluster of its own.
     pub(crate) fn new(shards: u16) -> io::Result<Self> {
-        let incarnation = u64::from(random()? as u32);
-        Ok(Self { shards, cluster: random()?, node: u64::from(FIRST_NODE) << 32 | incarnation })
+        Ok(Self::founding(shards, random()?, new_incarnation()?))
     }
+
+    /// The first node of a cluster.
+    pub(crate) fn founding(shards: u16, cluster: u64, incarnation: u32) -> Self {
+        Self { shards, cluster, node: u64::from(FIRST_NODE) << 32 | u64::from(incarnation), founder: true }
+    }
+}
+
+/// A name for a folder that no other one has had.
+pub(crate) fn new_incarnation() -> io::Result<u32> {
+    Ok(random()? as u32)
+}
+
+/// The cluster that a node without an identity has promised to belong to, if any.
+pub(crate) fn read_promise(path: &Path) -> Result<Option<u64>, OpenError> {
+    let file = path.join(PROMISE_FILE);
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::Failed { path: path.into(), reason: error.to_string() }),
+    };
+    let promised = text.lines().next().and_then(|line| u64::from_str_radix(line.strip_prefix("cluster ")?, 16).ok());
+    match promised.filter(|cluster| text == promise(*cluster)) {
+        Some(cluster) => Ok(Some(cluster)),
+        None => {
+            let reason = format!("{} does not have the checksum it names", file.display());
+            Err(OpenError::Corrupt { path: path.into(), reason })
+        }
+    }
+}
+
+/// Keeps a promise, so that a start after a crash still keeps it.
+pub(crate) fn write_promise(path: &Path, cluster: u64) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let draft = path.join(format!("{PROMISE_FILE}.new"));
+    let mut file = File::create(&draft)?;
+    file.write_all(promise(cluster).as_bytes())?;
+    file.sync_all()?;
+    fs::rename(draft, path.join(PROMISE_FILE))?;
+    File::open(path)?.sync_all()
+}
+
+fn promise(cluster: u64) -> String {
+    with_checksum(&format!("cluster {cluster:016x}\n"))
 }
 
 /// A data folder held by this process. Others can have it when it is dropped.
@@ -53,21 +101,30 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Takes the folder, making it if absent.
+    /// Takes the folder, making it if absent, as that of a cluster of its own.
     pub(crate) fn open(path: &Path, shards: u16) -> Result<Self, OpenError> {
+        Self::open_as(path, shards, || Identity::new(shards))
+    }
+
+    /// The same, under an identity that the caller gives it if it is absent.
+    pub(crate) fn open_as(
+        path: &Path,
+        shards: u16,
+        identity: impl FnOnce() -> io::Result<Identity>,
+    ) -> Result<Self, OpenError> {
         let failed = |error: io::Error| OpenError::Failed { path: path.into(), reason: error.to_string() };
         fs::create_dir_all(path).map_err(failed)?;
-        let folder = Self::take(path, || begin(path, shards))?;
+        let folder = Self::take(path, || begin(path, identity))?;
         if folder.identity.shards != shards {
             return Err(OpenError::ShardsDiffer { path: path.into(), found: folder.identity.shards, wanted: shards });
         }
         Ok(folder)
     }
 
-    /// How many shards a folder has; `None`: it was never made. Takes nothing.
-    pub(crate) fn shards_of(path: &Path) -> Result<Option<u16>, OpenError> {
+    /// What a folder is; `None`: it was never made. Takes nothing.
+    pub(crate) fn identity_of(path: &Path) -> Result<Option<Identity>, OpenError> {
         match fs::read_to_string(path.join(FORMAT_FILE)) {
-            Ok(text) => Ok(Some(parse(path, &text)?.shards)),
+            Ok(text) => Ok(Some(parse(path, &text)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(OpenError::Failed { path: path.into(), reason: error.to_string() }),
         }
@@ -150,12 +207,12 @@ pub(crate) fn mark_damaged(path: &Path, reason: &str) -> io::Result<()> {
 /// It gets its name in [`Folder::made`], when there is a database. So a folder that has the one without the other
 /// has lost something, and is refused: an empty database would forget what was acknowledged, a new name what
 /// was voted. A draft is left by a first start that did not get that far; nothing was served from it.
-fn begin(path: &Path, shards: u16) -> Result<Identity, OpenError> {
+fn begin(path: &Path, identity: impl FnOnce() -> io::Result<Identity>) -> Result<Identity, OpenError> {
     if path.join(DATABASE_DIR).exists() && !path.join(DRAFT_FILE).exists() {
         let reason = format!("{} is missing beside a database", path.join(FORMAT_FILE).display());
         return Err(OpenError::Corrupt { path: path.into(), reason });
     }
-    let identity = Identity::new(shards).and_then(|identity| write(path, identity).map(|()| identity));
+    let identity = identity().and_then(|identity| write(path, identity).map(|()| identity));
     identity.map_err(|error| OpenError::Failed { path: path.into(), reason: error.to_string() })
 }
 
@@ -168,8 +225,13 @@ fn write(path: &Path, identity: Identity) -> io::Result<()> {
 }
 
 fn body(format: u32, identity: Identity) -> String {
-    let Identity { shards, cluster, node } = identity;
-    format!("format {format}\nshards {shards}\ncluster {cluster:016x}\nnode {node:016x}\n")
+    let Identity { shards, cluster, node, founder } = identity;
+    let birth = match (format, founder) {
+        (2, _) => "",
+        (_, true) => "birth founded\n",
+        (_, false) => "birth joined\n",
+    };
+    format!("format {format}\nshards {shards}\ncluster {cluster:016x}\nnode {node:016x}\n{birth}")
 }
 
 fn with_checksum(body: &str) -> String {
@@ -191,6 +253,7 @@ fn parse(path: &Path, text: &str) -> Result<Identity, OpenError> {
             shards: field("shards")?.parse().ok()?,
             cluster: u64::from_str_radix(field("cluster")?, 16).ok()?,
             node: u64::from_str_radix(field("node")?, 16).ok()?,
+            founder: field("birth").is_none_or(|birth| birth == "founded"),
         })
     };
     match (format, identity()) {
@@ -233,9 +296,9 @@ mod tests {
     #[test]
     fn a_folder_keeps_its_identity_and_is_held_by_one() {
         let dir = tempfile::tempdir().expect("a folder");
-        assert_eq!(Folder::shards_of(dir.path()).expect("no folder yet"), None);
+        assert_eq!(Folder::identity_of(dir.path()).expect("no folder yet"), None);
         let first = make(dir.path());
-        assert_eq!(Folder::shards_of(dir.path()).expect("read"), Some(8));
+        assert_eq!(Folder::identity_of(dir.path()).expect("read"), Some(first.identity()));
         assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::InUse { .. })));
         let identity = first.identity();
         drop(first);
@@ -249,9 +312,9 @@ mod tests {
         drop(make(dir.path()));
         let file = dir.path().join(FORMAT_FILE);
         let text = fs::read_to_string(&file).expect("read");
-        fs::write(&file, text.replace("format 2", "format 3")).expect("written");
-        assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::NewerFormat { found: 3, known: 2, .. })));
-        fs::write(&file, text.replace("format 2", "format 1")).expect("written");
+        fs::write(&file, text.replace("format 3", "format 4")).expect("written");
+        assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::NewerFormat { found: 4, known: 3, .. })));
+        fs::write(&file, text.replace("format 3", "format 1")).expect("written");
         assert!(matches!(Folder::open(dir.path(), 8), Err(OpenError::OlderFormat { found: 1, oldest: 2, .. })));
         fs::write(&file, text.replace("shards 8", "shards 9")).expect("written");
         assert!(refusal(dir.path(), 9).contains(FORMAT_FILE));
@@ -266,6 +329,25 @@ mod tests {
         fs::rename(dir.path().join("lost"), dir.path().join(DATABASE_DIR)).expect("moved");
         fs::remove_file(dir.path().join(FORMAT_FILE)).expect("removed");
         assert!(refusal(dir.path(), 8).contains(FORMAT_FILE));
+    }
+
+    #[test]
+    fn a_folder_of_the_format_before_founded_a_cluster() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let identity = make(dir.path()).identity();
+        fs::write(dir.path().join(FORMAT_FILE), with_checksum(&body(2, identity))).expect("written");
+        assert_eq!(Folder::open(dir.path(), 8).expect("opened").identity(), identity);
+        assert!(identity.founder);
+    }
+
+    #[test]
+    fn a_promise_is_kept_and_one_that_cannot_be_read_is_no_promise_to_nobody() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(read_promise(dir.path()).expect("read"), None);
+        write_promise(dir.path(), 77).expect("kept");
+        assert_eq!(read_promise(dir.path()).expect("read"), Some(77));
+        fs::write(dir.path().join(PROMISE_FILE), "cluster 000000000000004e\n").expect("written");
+        assert!(matches!(read_promise(dir.path()), Err(OpenError::Corrupt { .. })));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use batch::Writes;
 pub use batch::{Batch, Family};
-pub(crate) use folder::{Folder, mark_damaged};
+pub(crate) use folder::{Folder, Identity, mark_damaged, new_incarnation, read_promise, write_promise};
 pub use memory::MemoryStore;
 pub(crate) use rocks::Rocks;
 use row_cache::RowCache;

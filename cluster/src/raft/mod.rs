@@ -6,7 +6,10 @@ mod machine;
 mod network;
 mod replica;
 mod snapshot;
+mod steward;
 mod types;
 
-pub(crate) use codec::{decode, encode, starts_key};
-pub(crate) use replica::{RunningReplica, Timings};
+pub(crate) use codec::{decode, decode_entry, encode, encode_entry, starts_key};
+pub(crate) use network::Peers;
+pub(crate) use replica::{Begin, RunningReplica, Timings};
+pub(crate) use types::{LogId, Types, Vote};

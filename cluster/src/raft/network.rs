@@ -1,66 +1,140 @@
-//! The way to other replicas. A cluster of one has none: every call is answered as if the peer were away.
+//! The way to the other replicas of a shard, as openraft takes it: every call is one call of the node they are on.
 //!
-//! Nothing calls it while a shard has one voter. It says so rather than panic, because a membership that
-//! names another node (a copied folder, say) must leave this node waiting, not dead.
+//! A node that stays alone has no way: whoever is called is away. That is an answer and not a panic, because a
+//! membership that names another node (a copied folder, say) must leave this node waiting, not dead.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use openraft::OptionalSend;
-use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, v2::RaftNetworkV2};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
+};
 
 use super::snapshot::ShardSnapshot;
 use super::types::{Snapshot, Types, Vote};
+use crate::net::Links;
+use crate::net::wire::{Answer, Append, Call, Candidacy, RaftAnswer, RaftCall, vote_response};
+use crate::peer::CallError;
+use crate::slot::ShardId;
 
+/// Why a call of a replica came to nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("no route to node {0:#x}")]
-struct NoRoute(u64);
+pub(crate) enum PeerError {
+    #[error("no route to node {0:016x}")]
+    NoRoute(u64),
+    #[error("node {0:016x} did not answer in time")]
+    Lost(u64),
+    #[error("node {node:016x} refused: {reason}")]
+    Refused { node: u64, reason: String },
+    #[error("an entry cannot be sent: {0}")]
+    Unsendable(#[from] std::io::Error),
+}
 
-pub(crate) struct NoPeers;
+/// Who reaches the other replicas of one shard.
+#[derive(Clone)]
+pub(crate) struct Peers {
+    shard: ShardId,
+    links: Option<Arc<Links>>,
+    /// How long an append may take, the flush there included.
+    append_timeout: Duration,
+}
 
-pub(crate) struct NoPeer(u64);
+impl Peers {
+    pub(crate) fn new(shard: ShardId, links: Option<Arc<Links>>, append_timeout: Duration) -> Self {
+        Self { shard, links, append_timeout }
+    }
 
-impl RaftNetworkFactory<Types> for NoPeers {
-    type Network = NoPeer;
-
-    async fn new_client(&mut self, target: u64, _node: &()) -> NoPeer {
-        NoPeer(target)
+    /// Calls the replica on a node.
+    pub(crate) async fn call(&self, node: u64, call: RaftCall, within: Duration) -> Result<RaftAnswer, PeerError> {
+        let Some(links) = &self.links else { return Err(PeerError::NoRoute(node)) };
+        match links.call(node, Call::Raft(self.shard.0, call), Instant::now() + within).await {
+            Ok(Answer::Raft(answer)) => Ok(answer),
+            Ok(Answer::Refused(reason)) => Err(PeerError::Refused { node, reason }),
+            Ok(other) => Err(PeerError::Refused { node, reason: format!("an answer to something else: {other:?}") }),
+            Err(CallError::NotSent) => Err(PeerError::NoRoute(node)),
+            Err(CallError::Lost) => Err(PeerError::Lost(node)),
+        }
     }
 }
 
-impl NoPeer {
-    fn unreachable(&self) -> Unreachable<Types> {
-        Unreachable::new(&NoRoute(self.0))
+impl RaftNetworkFactory<Types> for Peers {
+    type Network = Peer;
+
+    async fn new_client(&mut self, target: u64, _node: &()) -> Peer {
+        Peer { peers: self.clone(), node: target }
     }
 }
 
-impl RaftNetworkV2<Types> for NoPeer {
+/// The way to one replica.
+pub(crate) struct Peer {
+    peers: Peers,
+    node: u64,
+}
+
+impl PeerError {
+    /// openraft waits before it tries somebody again who cannot be reached.
+    fn rpc(self) -> RPCError<Types> {
+        match self {
+            PeerError::Lost(_) => NetworkError::new(&self).into(),
+            _ => Unreachable::new(&self).into(),
+        }
+    }
+}
+
+impl Peer {
+    async fn call(&self, call: RaftCall, within: Duration) -> Result<RaftAnswer, RPCError<Types>> {
+        self.peers.call(self.node, call, within).await.map_err(PeerError::rpc)
+    }
+
+    async fn candidacy(&self, call: RaftCall, option: &RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        match self.call(call, option.soft_ttl()).await? {
+            RaftAnswer::Voted { vote, granted, last } => Ok(vote_response(vote, granted, last)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    fn unexpected(&self, answer: &RaftAnswer) -> RPCError<Types> {
+        PeerError::Refused { node: self.node, reason: format!("an answer to something else: {answer:?}") }.rpc()
+    }
+}
+
+impl RaftNetworkV2<Types> for Peer {
     type SnapshotData = ShardSnapshot;
 
     async fn append_entries(
         &mut self,
-        _request: AppendEntriesRequest<Types>,
-        _option: RPCOption,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
+        // openraft allows a heartbeat's interval; a flush may well take longer, and sending all again helps nobody.
+        let within = if request.entries.is_empty() { option.soft_ttl() } else { self.peers.append_timeout };
+        let append = Append::new(request).map_err(|error| PeerError::from(error).rpc())?;
+        match self.call(RaftCall::Append(append), within).await? {
+            RaftAnswer::Appended(appended) => Ok(appended.into()),
+            other => Err(self.unexpected(&other)),
+        }
     }
 
     async fn vote(
         &mut self,
-        _request: VoteRequest<Types>,
-        _option: RPCOption,
+        request: VoteRequest<Types>,
+        option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
+        self.candidacy(RaftCall::Vote(Candidacy::from(request)), &option).await
     }
 
     // Without this the default grants every pre-vote, as if the peer had answered.
     async fn pre_vote(
         &mut self,
-        _request: VoteRequest<Types>,
-        _option: RPCOption,
+        request: VoteRequest<Types>,
+        option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
+        self.candidacy(RaftCall::PreVote(Candidacy::from(request)), &option).await
     }
 
     async fn full_snapshot(
@@ -70,6 +144,22 @@ impl RaftNetworkV2<Types> for NoPeer {
         _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        Err(self.unreachable().into())
+        Err(Unreachable::new(&PeerError::NoRoute(self.node)).into())
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        let call = RaftCall::Transfer {
+            from: (*request.from_leader()).into(),
+            to: *request.to_node_id(),
+            last: request.last_log_id().copied().map(Into::into),
+        };
+        match self.call(call, option.soft_ttl()).await? {
+            RaftAnswer::Transferring => Ok(Ok(())),
+            other => Err(self.unexpected(&other)),
+        }
     }
 }

@@ -22,12 +22,15 @@ use tokio::time::Instant;
 
 use super::log_store::LogStore;
 use super::machine::{self, Progress, Replica, Reports};
-use super::network::NoPeers;
+use super::network::Peers;
+use super::steward::Steward;
 use super::types::{Proposal, Raft, Types};
 use crate::application::ShardMachine;
 use crate::disk::{Disk, Rows};
 use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
+use crate::net::wire::{Appended, RaftAnswer, RaftCall, transfer_request};
 use crate::peer::NodeId;
+use crate::placement::Plan;
 use crate::slot::ShardId;
 
 /// Barriers answered together.
@@ -50,6 +53,14 @@ pub(crate) struct Timings {
     pub(crate) log_bytes_max: u64,
 }
 
+/// What a replica begins with.
+pub(crate) struct Begin {
+    /// Makes the shard, with itself as the only voter, unless it is there already.
+    pub(crate) founds: bool,
+    /// Where the shard should be.
+    pub(crate) plan: watch::Receiver<Plan>,
+}
+
 /// A replica as its handles share it.
 pub(crate) struct RunningReplica {
     shard: ShardId,
@@ -60,9 +71,13 @@ pub(crate) struct RunningReplica {
     barriers: mpsc::Sender<oneshot::Sender<Result<(), BarrierError>>>,
     /// How long a proposal waits for a lease that has run out.
     lease_wait: Duration,
+    lease: Duration,
     cutter: AbortHandle,
+    steward: AbortHandle,
     gate: Gate,
     disk: Disk,
+    /// Before this moment the replica helps nobody to be elected: what it granted before it was started is forgotten.
+    votes_from: Instant,
     /// By the last membership that its log holds, this replica is the only voter.
     is_sole_voter: Arc<AtomicBool>,
     progress: watch::Receiver<Progress>,
@@ -70,7 +85,8 @@ pub(crate) struct RunningReplica {
 }
 
 impl RunningReplica {
-    /// Starts the replica `node` of a shard on the calling runtime; the only voter campaigns at once.
+    /// Starts the replica `node` of a shard on the calling runtime; the only voter campaigns at once, others after
+    /// one lease.
     ///
     /// # Errors
     /// What was stored cannot be read, or the timings contradict each other; in words.
@@ -80,6 +96,8 @@ impl RunningReplica {
         shard: ShardId,
         machine: Box<dyn ShardMachine>,
         timings: &Timings,
+        peers: Peers,
+        begin: Begin,
     ) -> Result<Self, String> {
         let config = Arc::new(config(shard, timings).validate().map_err(|error| error.to_string())?);
         let applied = machine::read_applied(disk, shard).map_err(|error| error.to_string())?;
@@ -88,20 +106,26 @@ impl RunningReplica {
         // Half is cut when half has grown: what a peer may still want is kept a while.
         let log = LogStore::new(shard, disk.clone(), applied.0, timings.log_bytes_max / 2);
         let replica = Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone());
-        let raft = Raft::new(node, config, NoPeers, log.clone(), replica).await.map_err(|error| error.to_string())?;
+        let raft =
+            Raft::new(node, config, peers.clone(), log.clone(), replica).await.map_err(|error| error.to_string())?;
         let (leading, leadership) = watch::channel(None);
         let (known, leader_known) = watch::channel(None);
         let (retiring, retires) = watch::channel(false);
         let is_sole_voter = Arc::new(AtomicBool::new(false));
-        let leader = Leader { node, leading, known, is_sole_voter: is_sole_voter.clone() };
+        let has_company = Arc::new(AtomicBool::new(false));
+        let leader =
+            Leader { node, leading, known, is_sole_voter: is_sole_voter.clone(), has_company: has_company.clone() };
         tokio::spawn(watch_leadership(leader, raft.server_metrics(), reports.clone(), retires));
-        begin(&raft, node).await?;
-
+        let lease = timings.election_max * LEASE_PERCENT / 100;
+        let votes_from = Instant::now() + lease;
         let gate = Gate::default();
+        begin_election(&raft, &gate, node, begin.founds, votes_from).await?;
+        let steward = Steward { shard, node, raft: raft.clone(), gate: gate.clone(), plan: begin.plan, has_company };
+        let steward = tokio::spawn(steward.run()).abort_handle();
+
         let progress = reports.progress.subscribe();
         let (barriers, requests) = mpsc::channel(BARRIERS_MAX);
-        let lease = timings.election_max * LEASE_PERCENT / 100;
-        let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease };
+        let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease, peers };
         tokio::spawn(answer_barriers(asked, progress.clone(), requests));
         let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
         let lease_wait = timings.election_max;
@@ -114,9 +138,12 @@ impl RunningReplica {
             leader: leader_known,
             barriers,
             lease_wait,
+            lease,
             cutter,
+            steward,
             gate,
             disk,
+            votes_from,
             is_sole_voter,
             progress,
             retiring,
@@ -194,10 +221,56 @@ impl RunningReplica {
         answer.await.unwrap_or(Err(BarrierError::Stopped))
     }
 
+    /// Answers another replica of the shard.
+    ///
+    /// # Errors
+    /// Why not, in words; then nothing was done.
+    pub(crate) async fn serve(&self, call: RaftCall) -> Result<RaftAnswer, String> {
+        let _call = self.gate.enter().await.ok_or("the replica is stopping")?;
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        match call {
+            RaftCall::Append(append) => {
+                let request = append.request().map_err(|e| words(&e))?;
+                let response = self.raft.append_entries(request).await.map_err(|e| words(&e))?;
+                Ok(RaftAnswer::Appended(Appended::from(response)))
+            }
+            RaftCall::Vote(candidacy) => {
+                self.may_vote()?;
+                Ok(self.raft.vote(candidacy.into()).await.map_err(|e| words(&e))?.into())
+            }
+            RaftCall::PreVote(candidacy) => {
+                self.may_vote()?;
+                Ok(self.raft.pre_vote(candidacy.into()).await.map_err(|e| words(&e))?.into())
+            }
+            RaftCall::Transfer { from, to, last } => {
+                let request = transfer_request(from, to, last);
+                match self.raft.handle_transfer_leader(request).await.map_err(|e| words(&e))? {
+                    Ok(()) => Ok(RaftAnswer::Transferring),
+                    Err(error) => Err(words(&error)),
+                }
+            }
+            RaftCall::ReadIndex => {
+                let index = read_index(&self.raft, self.lease).await.map_err(|e| words(&e))?;
+                Ok(RaftAnswer::ReadIndex(index))
+            }
+            RaftCall::Snapshot(_) => Err("snapshots are not taken yet".into()),
+        }
+    }
+
+    /// A leader's lease rests on what its followers have promised, which is not stored: whoever was just started may
+    /// have promised something.
+    fn may_vote(&self) -> Result<(), &'static str> {
+        match Instant::now() < self.votes_from {
+            true => Err("it was started less than a lease ago"),
+            false => Ok(()),
+        }
+    }
+
     /// Leads no more and takes no further proposals and barriers; to be followed by [`RunningReplica::stop`].
     pub(crate) async fn retire(&self) {
         self.retiring.send_replace(true);
         self.cutter.abort();
+        self.steward.abort();
         self.gate.close().await;
     }
 
@@ -234,7 +307,7 @@ impl RunningReplica {
 /// A call that finds the core gone, or is dropped by it, is an error to openraft and is logged as one. It is none in
 /// a stop: so the last call is over before the core ends.
 #[derive(Clone)]
-struct Gate(Arc<Semaphore>);
+pub(super) struct Gate(Arc<Semaphore>);
 
 impl Default for Gate {
     fn default() -> Self {
@@ -244,7 +317,7 @@ impl Default for Gate {
 
 impl Gate {
     /// To be held during a call; `None`: the gate is closed.
-    async fn enter(&self) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn enter(&self) -> Option<SemaphorePermit<'_>> {
         self.0.acquire().await.ok()
     }
 
@@ -267,6 +340,8 @@ fn config(shard: ShardId, timings: &Timings) -> Config {
         election_timeout_min: millis(timings.election_min),
         election_timeout_max: millis(timings.election_max),
         enable_pre_vote: Some(true),
+        // Switched on one lease after the start, see `begin_election`.
+        enable_elect: false,
         // A restarted leader must win an election before it serves: it may have been replaced, and its rows
         // may be behind what it acknowledged until its first entry is committed.
         enable_leader_restore: Some(false),
@@ -277,15 +352,22 @@ fn config(shard: ShardId, timings: &Timings) -> Config {
     }
 }
 
-/// Makes the first membership of a new shard; has the only voter campaign at once, as nobody else will.
-async fn begin(raft: &Raft, node: u64) -> Result<(), String> {
-    if !raft.is_initialized().await.map_err(|error| error.to_string())? {
-        return raft.initialize(BTreeSet::from([node])).await.map_err(|error| error.to_string());
-    }
-    if raft.voter_ids().eq([node]) {
+/// Makes the first membership of a new shard, if it is to be made here; has the only voter campaign at once, as nobody
+/// else will, and everybody else wait for one lease.
+async fn begin_election(raft: &Raft, gate: &Gate, node: u64, founds: bool, votes_from: Instant) -> Result<(), String> {
+    if founds && !raft.is_initialized().await.map_err(|error| error.to_string())? {
+        raft.initialize(BTreeSet::from([node])).await.map_err(|error| error.to_string())?;
+    } else if raft.voter_ids().eq([node]) {
         // No pre-vote: there is nobody to ask.
         raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
     }
+    let (raft, gate) = (raft.clone(), gate.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep_until(votes_from).await;
+        if gate.enter().await.is_some() {
+            raft.runtime_config().elect(true);
+        }
+    });
     Ok(())
 }
 
@@ -295,6 +377,8 @@ struct Leader {
     leading: watch::Sender<Option<Leadership>>,
     known: watch::Sender<Option<NodeId>>,
     is_sole_voter: Arc<AtomicBool>,
+    /// Others may vote soon, whatever the membership says by now.
+    has_company: Arc<AtomicBool>,
 }
 
 /// Says since which term this process leads, once the first entry of the term is written.
@@ -304,14 +388,14 @@ async fn watch_leadership(
     reports: Reports,
     mut retires: watch::Receiver<bool>,
 ) {
-    let Leader { node, leading, known, is_sole_voter } = leader;
+    let Leader { node, leading, known, is_sole_voter, has_company } = leader;
     let mut blank = reports.blank_term.subscribe();
     loop {
         let (led, alone, leader) = {
             let now = metrics.borrow_watched();
             (led_term(node, &now), now.membership_config.voter_ids().eq([node]), now.current_leader.map(NodeId))
         };
-        is_sole_voter.store(alone, Ordering::Release);
+        is_sole_voter.store(alone && !has_company.load(Ordering::Acquire), Ordering::Release);
         known.send_if_modified(|current| std::mem::replace(current, leader) != leader);
         let written = *blank.borrow_and_update();
         let leadership = led.filter(|&term| term == written).map(|term| Leadership { term });
@@ -352,6 +436,39 @@ struct Asked {
     raft: Raft,
     gate: Gate,
     lease: Duration,
+    peers: Peers,
+}
+
+impl Asked {
+    /// Up to where rows must be written so that a read begun now is linearizable; asked of the leader, be it here or
+    /// elsewhere.
+    async fn read_index(&self) -> Result<u64, BarrierError> {
+        let call = self.gate.enter().await.ok_or(BarrierError::Stopped)?;
+        let (leads, leader) = {
+            let metrics = self.raft.server_metrics();
+            let now = metrics.borrow_watched();
+            (now.state == ServerState::Leader, now.current_leader)
+        };
+        if leads {
+            return read_index(&self.raft, self.lease).await;
+        }
+        drop(call);
+        let leader = leader.ok_or(BarrierError::NotLeader)?;
+        match self.peers.call(leader, RaftCall::ReadIndex, self.lease).await {
+            Ok(RaftAnswer::ReadIndex(index)) => Ok(index),
+            _ => Err(BarrierError::NotLeader),
+        }
+    }
+}
+
+/// Under the lease; if it has run out, a round of heartbeats renews it, within one election timeout.
+async fn read_index(raft: &Raft, lease: Duration) -> Result<u64, BarrierError> {
+    let linearizer =
+        raft.get_read_linearizer(LinearizerOption::new(Some(lease), true)).await.map_err(|error| match error {
+            RaftError::Fatal(_) => BarrierError::Stopped,
+            RaftError::APIError(_) => BarrierError::NotLeader,
+        })?;
+    Ok(linearizer.read_log_id().index())
 }
 
 /// Answers all barriers that wait with one; those that come meanwhile get the next.
@@ -371,20 +488,11 @@ async fn answer_barriers(
 }
 
 async fn barrier(asked: &Asked, progress: &mut watch::Receiver<Progress>) -> Result<(), BarrierError> {
-    let Asked { disk, raft, gate, lease } = asked;
     // Of a disk that has lied once nothing is told, though this read may meet what is whole.
-    if disk.failure().is_some() {
+    if asked.disk.failure().is_some() {
         return Err(BarrierError::Stopped);
     }
-    let call = gate.enter().await.ok_or(BarrierError::Stopped)?;
-    // Under the lease; if it has run out, a round of heartbeats renews it, within one election timeout.
-    let linearizer =
-        raft.get_read_linearizer(LinearizerOption::new(Some(*lease), true)).await.map_err(|error| match error {
-            RaftError::Fatal(_) => BarrierError::Stopped,
-            RaftError::APIError(_) => BarrierError::NotLeader,
-        })?;
-    drop(call);
-    let index = linearizer.read_log_id().index();
+    let index = asked.read_index().await?;
     let reached = progress.wait_for(|progress| progress.stopped || progress.written >= index).await;
     match reached {
         Ok(progress) if progress.written >= index => Ok(()),

@@ -1,0 +1,234 @@
+//! How a connection begins: both sides prove that they know the cluster's key, and say who they are.
+//!
+//! ```text
+//! client ──► Opening: versions, who I am, a number used once
+//! server ──► Reply: version, who I am, a number used once, proof over both
+//! client ──► Proof: over both
+//! ```
+//!
+//! The proof is HMAC-SHA256 under the cluster's key, so the key itself never travels and a recorded beginning cannot be
+//! played again. What follows is not encrypted: for that there is TLS.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use super::wire::{OLDEST_VERSION, VERSION};
+use crate::raft::{decode, encode};
+
+/// A frame before the proof; nothing longer is read from somebody unknown.
+const OPENING_BYTES_MAX: usize = 1024;
+/// A beginning that takes longer is given up.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Who a node says it is. Both are `None` until it belongs to a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Name {
+    pub(crate) cluster: Option<u64>,
+    pub(crate) node: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Opening {
+    magic: [u8; 6],
+    /// The versions that the client speaks.
+    oldest: u16,
+    newest: u16,
+    name: Name,
+    nonce: [u8; 16],
+}
+
+#[derive(Serialize, Deserialize)]
+enum Reply {
+    #[serde(rename = "w")]
+    Welcome { version: u16, name: Name, nonce: [u8; 16], proof: [u8; 32] },
+    #[serde(rename = "n")]
+    Refused(String),
+}
+
+const MAGIC: [u8; 6] = *b"muster";
+
+/// Why a connection did not come about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandshakeError {
+    #[error("the other side does not know this cluster's key")]
+    WrongKey,
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error("it is node {}, and {expected:016x} was expected", found.map_or("none".into(), |node| format!("{node:016x}")))]
+    WrongNode { expected: u64, found: Option<u64> },
+    #[error("it does not answer in time")]
+    TimedOut,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+type Frames<S> = Framed<S, LengthDelimitedCodec>;
+
+/// A framed connection whose frames are short until the handshake is over.
+fn framed<S: AsyncRead + AsyncWrite>(stream: S) -> Frames<S> {
+    LengthDelimitedCodec::builder().max_frame_length(OPENING_BYTES_MAX).new_framed(stream)
+}
+
+/// Opens a connection as the client; `expected` is the node it must lead to, if that is known.
+pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    key: &[u8],
+    me: Name,
+    expected: Option<u64>,
+) -> Result<(Frames<S>, Name), HandshakeError> {
+    let mut frames = framed(stream);
+    let run = async {
+        let nonce: [u8; 16] = rand::random();
+        let opening = Opening { magic: MAGIC, oldest: OLDEST_VERSION, newest: VERSION, name: me, nonce };
+        send(&mut frames, &opening).await?;
+        let (name, theirs, proof) = match receive(&mut frames).await? {
+            Reply::Welcome { name, nonce, proof, .. } => (name, nonce, proof),
+            Reply::Refused(reason) => return Err(HandshakeError::Refused(reason)),
+        };
+        if !proves(key, "server", &nonce, &theirs, name, &proof) {
+            return Err(HandshakeError::WrongKey);
+        }
+        send(&mut frames, &prove(key, "client", &theirs, &nonce, me)).await?;
+        match expected {
+            Some(expected) if name.node != Some(expected) => {
+                Err(HandshakeError::WrongNode { expected, found: name.node })
+            }
+            _ => Ok(name),
+        }
+    };
+    let name = within(run).await?;
+    Ok((frames, name))
+}
+
+/// Accepts a connection as the server; `refuses` says of a client why it is not spoken to.
+pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    key: &[u8],
+    me: Name,
+    refuses: impl Fn(Name) -> Option<String>,
+) -> Result<(Frames<S>, Name), HandshakeError> {
+    let mut frames = framed(stream);
+    let run = async {
+        let opening: Opening = receive(&mut frames).await?;
+        let version = opening.newest.min(VERSION);
+        let reason = if opening.magic != MAGIC {
+            Some("this is not how a node begins".to_owned())
+        } else if version < opening.oldest.max(OLDEST_VERSION) {
+            Some(format!(
+                "versions {OLDEST_VERSION} to {VERSION} are spoken here, {} to {} there",
+                opening.oldest, opening.newest
+            ))
+        } else {
+            refuses(opening.name)
+        };
+        if let Some(reason) = reason {
+            send(&mut frames, &Reply::Refused(reason.clone())).await?;
+            return Err(HandshakeError::Refused(reason));
+        }
+        let nonce: [u8; 16] = rand::random();
+        let proof = prove(key, "server", &opening.nonce, &nonce, me);
+        send(&mut frames, &Reply::Welcome { version, name: me, nonce, proof }).await?;
+        let theirs: [u8; 32] = receive(&mut frames).await?;
+        if !proves(key, "client", &nonce, &opening.nonce, opening.name, &theirs) {
+            return Err(HandshakeError::WrongKey);
+        }
+        Ok(opening.name)
+    };
+    let name = within(run).await?;
+    Ok((frames, name))
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, HandshakeError>>) -> Result<T, HandshakeError> {
+    tokio::time::timeout(HANDSHAKE_TIMEOUT, work).await.unwrap_or(Err(HandshakeError::TimedOut))
+}
+
+async fn send<S: AsyncRead + AsyncWrite + Unpin, T: Serialize>(frames: &mut Frames<S>, value: &T) -> io::Result<()> {
+    frames.send(Bytes::from(encode(value)?)).await
+}
+
+async fn receive<S: AsyncRead + AsyncWrite + Unpin, T: DeserializeOwned>(frames: &mut Frames<S>) -> io::Result<T> {
+    match frames.next().await {
+        Some(frame) => decode(&frame?),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn mac(key: &[u8], side: &str, first: &[u8], second: &[u8], name: Name) -> Hmac<Sha256> {
+    let mut mac =
+        <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap_or_else(|_| unreachable!("any length is a key"));
+    mac.update(side.as_bytes());
+    mac.update(first);
+    mac.update(second);
+    for part in [name.cluster, name.node] {
+        mac.update(&[u8::from(part.is_some())]);
+        mac.update(&part.unwrap_or_default().to_be_bytes());
+    }
+    mac
+}
+
+fn prove(key: &[u8], side: &str, first: &[u8], second: &[u8], name: Name) -> [u8; 32] {
+    mac(key, side, first, second, name).finalize().into_bytes().into()
+}
+
+/// Compares in constant time.
+fn proves(key: &[u8], side: &str, first: &[u8], second: &[u8], name: Name, proof: &[u8; 32]) -> bool {
+    mac(key, side, first, second, name).verify_slice(proof).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: Name = Name { cluster: Some(7), node: Some(1) };
+    const YOU: Name = Name { cluster: Some(7), node: Some(2) };
+
+    async fn meet(
+        keys: (&str, &str),
+        expected: Option<u64>,
+        refusal: Option<&str>,
+    ) -> (Result<Name, HandshakeError>, Result<Name, HandshakeError>) {
+        let (a, b) = tokio::io::duplex(4096);
+        let refuses = |_| refusal.map(str::to_owned);
+        let (client, server) =
+            tokio::join!(open(a, keys.0.as_bytes(), ME, expected), accept(b, keys.1.as_bytes(), YOU, refuses));
+        (client.map(|(_, name)| name), server.map(|(_, name)| name))
+    }
+
+    #[tokio::test]
+    async fn those_who_know_the_key_learn_who_the_other_is() {
+        let (client, server) = meet(("key", "key"), Some(2), None).await;
+        assert_eq!((client.expect("open"), server.expect("open")), (YOU, ME));
+    }
+
+    #[tokio::test]
+    async fn another_key_another_node_and_a_refusal_end_it() {
+        let (client, server) = meet(("key", "other"), None, None).await;
+        assert!(matches!(client, Err(HandshakeError::WrongKey)) && server.is_err());
+        let (client, _) = meet(("key", "key"), Some(3), None).await;
+        assert!(matches!(client, Err(HandshakeError::WrongNode { expected: 3, found: Some(2) })));
+        let (client, server) = meet(("key", "key"), None, Some("another cluster")).await;
+        assert!(matches!(client, Err(HandshakeError::Refused(reason)) if reason == "another cluster"));
+        assert!(server.is_err());
+    }
+
+    #[tokio::test]
+    async fn garbage_is_refused_without_being_read_to_its_end() {
+        let (mut a, b) = tokio::io::duplex(4096);
+        let garbage = tokio::spawn(async move {
+            use tokio::io::AsyncWriteExt;
+            let _ = a.write_all(&[0xff; 64]).await;
+            a
+        });
+        accept(b, b"key", ME, |_| None).await.map(|_| ()).expect_err("taken for a node");
+        drop(garbage);
+    }
+}

@@ -1,0 +1,223 @@
+//! The way to other nodes: one connection to each, opened when it is needed, with many calls under way on it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+use tarpc::client::{Channel, Config, RpcError};
+use tarpc::context;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::runtime::Handle;
+use tokio_serde::formats::MessagePack;
+
+use super::handshake::{self, HandshakeError, Name};
+use super::wire::{Answer, Call};
+use crate::peer::CallError;
+
+/// Longest frame between nodes, in bytes: an append is bounded by far less.
+pub(crate) const FRAME_BYTES_MAX: usize = 32 << 20;
+/// A node that does not accept a connection in that time is taken for unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A node that could not be reached is not tried again for so long: who asks meanwhile is told at once.
+const UNREACHABLE_FOR: Duration = Duration::from_millis(100);
+/// A connection on which calls go unanswered for so long is given up: one that lost packets would take up to minutes to
+/// go on by itself.
+const SILENT_FOR: Duration = Duration::from_secs(2);
+/// Calls under way on one connection; further ones wait for one of them.
+const CALLS_MAX: usize = 4096;
+
+type Frames = tokio_util::codec::Framed<TcpStream, tokio_util::codec::LengthDelimitedCodec>;
+
+/// Who this node is to others, and how it reaches them.
+pub(crate) struct Dialler {
+    /// Connections live on this runtime.
+    pub(crate) runtime: Handle,
+    pub(crate) key: Vec<u8>,
+    /// The local address that connections leave from; `None`: the system's choice.
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) me: Arc<RwLock<Name>>,
+}
+
+/// An open connection; cheap to clone.
+#[derive(Clone)]
+struct Open {
+    channel: Channel<Call, Answer>,
+    is_closed: Arc<AtomicBool>,
+    /// Since when calls have gone unanswered.
+    silent_since: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Open {
+    async fn call(&self, call: Call, deadline: Instant) -> Result<Answer, RpcError> {
+        let began = Instant::now();
+        let result = self.channel.call(context_until(deadline), call).await;
+        let mut silent_since = self.silent_since.lock();
+        match &result {
+            Err(RpcError::DeadlineExceeded) => {
+                let since = *silent_since.get_or_insert(began);
+                if since.elapsed() >= SILENT_FOR {
+                    self.is_closed.store(true, Ordering::Release);
+                }
+            }
+            _ => *silent_since = None,
+        }
+        result
+    }
+}
+
+impl Dialler {
+    /// Connects to an address; `expected` is the node that must be there, if that is known.
+    async fn dial(self: &Arc<Self>, address: &str, expected: Option<u64>) -> Result<Open, HandshakeError> {
+        let (dialler, address) = (self.clone(), address.to_owned());
+        let opening = self.runtime.spawn(async move {
+            let stream = tokio::time::timeout(CONNECT_TIMEOUT, dialler.connect(&address));
+            let stream = stream.await.map_err(|_| HandshakeError::TimedOut)??;
+            let me = *dialler.me.read();
+            let (mut frames, _) = handshake::open(stream, &dialler.key, me, expected).await?;
+            frames.codec_mut().set_max_frame_length(FRAME_BYTES_MAX);
+            Ok(dialler.run(frames))
+        });
+        opening.await.unwrap_or(Err(HandshakeError::TimedOut))
+    }
+
+    async fn connect(&self, address: &str) -> std::io::Result<TcpStream> {
+        let mut failed = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+        for address in lookup_host(address).await? {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            if let Some(source) = self.source {
+                socket.bind((source, 0).into())?;
+            }
+            match socket.connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    fn run(&self, frames: Frames) -> Open {
+        let transport = tarpc::serde_transport::new(frames, MessagePack::default());
+        let mut config = Config::default();
+        config.max_in_flight_requests = CALLS_MAX;
+        let new = tarpc::client::new(config, transport);
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let closed = is_closed.clone();
+        self.runtime.spawn(async move {
+            // However it ends: the next call opens another connection.
+            let _ = new.dispatch.await;
+            closed.store(true, Ordering::Release);
+        });
+        Open { channel: new.client, is_closed, silent_since: Arc::default() }
+    }
+
+    /// One call of whoever is at an address, on a connection of its own.
+    ///
+    /// # Errors
+    /// What kept the connection from coming about; [`HandshakeError::TimedOut`] also if there is no answer.
+    pub(crate) async fn call_address(
+        self: &Arc<Self>,
+        address: &str,
+        call: Call,
+        deadline: Instant,
+    ) -> Result<Answer, HandshakeError> {
+        let open = self.dial(address, None).await?;
+        open.call(call, deadline).await.map_err(|_| HandshakeError::TimedOut)
+    }
+}
+
+fn context_until(deadline: Instant) -> context::Context {
+    let mut context = context::current();
+    context.deadline = deadline;
+    context
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Closed,
+    Open(Open),
+    Unreachable {
+        until: Instant,
+    },
+}
+
+/// The connection to one node.
+#[derive(Default)]
+struct Link {
+    state: tokio::sync::Mutex<State>,
+    /// What is said of a node that cannot be reached is said once.
+    is_down: AtomicBool,
+}
+
+/// The connections to all nodes.
+pub(crate) struct Links {
+    dialler: Arc<Dialler>,
+    /// Where each node is.
+    addresses: RwLock<FxHashMap<u64, String>>,
+    links: Mutex<FxHashMap<u64, Arc<Link>>>,
+}
+
+impl Links {
+    pub(crate) fn new(dialler: Arc<Dialler>) -> Self {
+        Self { dialler, addresses: RwLock::default(), links: Mutex::default() }
+    }
+
+    pub(crate) fn dialler(&self) -> &Arc<Dialler> {
+        &self.dialler
+    }
+
+    /// Says where all nodes are; connections to nodes that have gone or moved are forgotten.
+    pub(crate) fn set_addresses(&self, nodes: impl IntoIterator<Item = (u64, String)>) {
+        let next: FxHashMap<u64, String> = nodes.into_iter().collect();
+        let mut addresses = self.addresses.write();
+        self.links.lock().retain(|node, _| next.contains_key(node) && next.get(node) == addresses.get(node));
+        *addresses = next;
+    }
+
+    /// Calls a node.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(crate) async fn call(&self, node: u64, call: Call, deadline: Instant) -> Result<Answer, CallError> {
+        let open = tokio::time::timeout_at(deadline.into(), self.open(node)).await;
+        let open = open.unwrap_or(None).ok_or(CallError::NotSent)?;
+        match open.call(call, deadline).await {
+            Ok(answer) => Ok(answer),
+            Err(RpcError::Send(_)) => Err(CallError::NotSent),
+            Err(_) => Err(CallError::Lost),
+        }
+    }
+
+    async fn open(&self, node: u64) -> Option<Open> {
+        let link = self.links.lock().entry(node).or_default().clone();
+        let mut state = link.state.lock().await;
+        match &*state {
+            State::Open(open) if !open.is_closed.load(Ordering::Acquire) => return Some(open.clone()),
+            State::Unreachable { until } if Instant::now() < *until => return None,
+            _ => {}
+        }
+        let address = self.addresses.read().get(&node).cloned()?;
+        match self.dialler.dial(&address, Some(node)).await {
+            Ok(open) => {
+                if link.is_down.swap(false, Ordering::Relaxed) {
+                    tracing::info!(node = format_args!("{node:016x}"), address, "a node can be reached again");
+                }
+                *state = State::Open(open.clone());
+                Some(open)
+            }
+            Err(error) => {
+                if !link.is_down.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(node = format_args!("{node:016x}"), address, %error, "a node cannot be reached");
+                }
+                *state = State::Unreachable { until: Instant::now() + UNREACHABLE_FOR };
+                None
+            }
+        }
+    }
+}

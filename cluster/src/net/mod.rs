@@ -1,0 +1,116 @@
+//! The way between nodes: one port, one connection per pair and direction, calls with deadlines (tarpc, MessagePack).
+//!
+//! Knows addresses, keys and frames; what a call means is the desk's business.
+
+mod handshake;
+mod link;
+mod listener;
+pub(crate) mod wire;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use parking_lot::RwLock;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+pub(crate) use handshake::{HandshakeError, Name};
+use link::Dialler;
+pub(crate) use link::Links;
+use listener::Doorkeeper;
+use wire::{Answer, Call};
+
+/// Who answers the calls of other nodes.
+pub(crate) trait Desk: Send + Sync + 'static {
+    fn answer(&self, from: Name, call: Call, deadline: Instant) -> BoxFuture<'static, Answer>;
+}
+
+/// How a node takes part in the conversation.
+#[derive(Clone, Debug)]
+pub struct NetOptions {
+    /// Where other nodes are listened to; `None`: nowhere, the node stays alone.
+    pub listen: Option<SocketAddr>,
+    /// What others dial to get here; `None`: the address listened to.
+    pub advertise: Option<String>,
+    /// The local address that connections to other nodes leave from; `None`: the system's choice.
+    pub source: Option<IpAddr>,
+    /// Whoever knows it is a node.
+    pub key: Vec<u8>,
+}
+
+/// A node's port and its connections, on a runtime of their own.
+pub(crate) struct Net {
+    runtime: Option<Runtime>,
+    me: Arc<RwLock<Name>>,
+    links: Arc<Links>,
+    advertised: String,
+}
+
+impl Net {
+    /// Opens the port, if there is to be one.
+    pub(crate) fn start(options: &NetOptions, desk: Arc<dyn Desk>) -> std::io::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(threads).thread_name("node-to-node").enable_all().build()?;
+        let me = Arc::new(RwLock::new(Name::default()));
+        let mut advertised = options.advertise.clone();
+        if let Some(address) = options.listen {
+            let listener = listener::bind(address)?;
+            let address = listener.local_addr()?;
+            advertised.get_or_insert_with(|| address.to_string());
+            let listener = {
+                let _entered = runtime.enter();
+                tokio::net::TcpListener::from_std(listener)?
+            };
+            let keeper = Doorkeeper { key: options.key.clone(), me: me.clone(), desk };
+            runtime.spawn(listener::listen(listener, Arc::new(keeper)));
+            tracing::info!(%address, "listening for other nodes");
+        }
+        let dialler = Dialler {
+            runtime: runtime.handle().clone(),
+            key: options.key.clone(),
+            source: options.source,
+            me: me.clone(),
+        };
+        let links = Arc::new(Links::new(Arc::new(dialler)));
+        Ok(Self { runtime: Some(runtime), me, links, advertised: advertised.unwrap_or_default() })
+    }
+
+    /// What others dial to get here; empty: nobody can.
+    pub(crate) fn advertised(&self) -> &str {
+        &self.advertised
+    }
+
+    pub(crate) fn links(&self) -> &Arc<Links> {
+        &self.links
+    }
+
+    pub(crate) fn runtime(&self) -> Option<&Handle> {
+        self.runtime.as_ref().map(Runtime::handle)
+    }
+
+    /// Says who this node is, once that is known.
+    pub(crate) fn set_name(&self, name: Name) {
+        *self.me.write() = name;
+    }
+
+    /// One call of whoever is at an address.
+    pub(crate) async fn call_address(
+        &self,
+        address: &str,
+        call: Call,
+        deadline: Instant,
+    ) -> Result<Answer, HandshakeError> {
+        self.links.dialler().call_address(address, call, deadline).await
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Not waited for: what is under way is nobody's any more, and this may be an async thread.
+            runtime.shutdown_background();
+        }
+    }
+}
