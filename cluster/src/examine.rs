@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::disk::{DiskObserver, DiskOptions, Folder, Rocks, Storage};
+use crate::disk::{DiskError, DiskObserver, DiskOptions, FIRST_GENERATION, Folder, Rocks, Storage};
 use crate::handle::OpenError;
+use crate::raft::{Kind, decode, meta_key, range};
+use crate::slot::{ShardId, places};
 
 /// Small: whoever examines a folder reads every row once.
 fn options() -> DiskOptions {
@@ -28,10 +30,22 @@ pub fn examine(data_dir: &Path, mut each: impl FnMut(&[u8], &[u8])) -> Result<u1
     let folder = Folder::open_present(data_dir)?;
     let shards = folder.identity().shards;
     let storage = Rocks::open(folder, &options())?;
-    let all = storage.snapshot().scan(&[], &[u8::MAX; 8], &mut |key, value| {
-        each(key, value);
-        true
-    });
-    all.map_err(|error| OpenError::of(data_dir, error))?;
+    let view = storage.snapshot();
+    for shard in (0..shards).map(ShardId) {
+        let mut stored = None;
+        let key = meta_key(shard, Kind::Generation);
+        view.get_meta(&key, &mut |value| stored = Some(decode(value))).map_err(|e| OpenError::of(data_dir, e))?;
+        let stored =
+            stored.transpose().map_err(|error| OpenError::of(data_dir, DiskError::Corrupt(error.to_string())))?;
+        let generation = stored.unwrap_or(FIRST_GENERATION);
+        for slot in places(shard, shards).into_iter().flatten() {
+            let (from, to) = range(slot, generation);
+            let all = view.scan(&from, &to, &mut |key, value| {
+                each(key, value);
+                true
+            });
+            all.map_err(|error| OpenError::of(data_dir, error))?;
+        }
+    }
     Ok(shards)
 }

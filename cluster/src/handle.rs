@@ -23,7 +23,7 @@ use crate::peer::{Attendant, CallError, NodeId};
 use crate::placement::{Plan, plan};
 use crate::raft::{self, Begin, Peers, RunningReplica, Timings};
 use crate::reception::Reception;
-use crate::slot::ShardId;
+use crate::slot::{ShardId, places};
 
 /// How many numbers a node can mint ids under before they come round.
 ///
@@ -365,7 +365,7 @@ impl Inner {
         let planned = plan(&self.members.borrow(), shard, options.nodes.copies);
         let (plan, plans) = watch::channel(planned);
         self.plans.lock().insert(shard, plan);
-        let begin = Begin { founds: identity.founder, plan: plans };
+        let begin = Begin { founds: identity.founder, plan: plans, places: places(shard, options.shards) };
         let replica = RunningReplica::start(disk, identity.node, shard, machine, &timings, peers, begin).await;
         let replica = Arc::new(replica.map_err(|reason| match disk.failure() {
             Some(error) => OpenError::of(&options.data_dir, error),

@@ -1,5 +1,7 @@
 //! Slots: the fixed places that ids hash to; a shard holds a contiguous range of them.
 
+use std::ops::Range;
+
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// How many slots there are, for ever: stored keys begin with one.
@@ -25,4 +27,35 @@ pub fn slot_of(kind: u8, app: u32, id: &[u8]) -> Slot {
 /// The shard that holds a slot when `shards` of them share the slots in even, contiguous ranges.
 pub fn shard_of_slot(slot: Slot, shards: u16) -> ShardId {
     ShardId((u32::from(slot.0) * u32::from(shards) / u32::from(SLOTS)) as u16)
+}
+
+/// The slots that rows of a shard lie in: those that ids hash to, and one behind all of these for what belongs to the
+/// shard as a whole. The meta group has one slot of its own.
+pub(crate) fn places(shard: ShardId, shards: u16) -> Vec<Range<u16>> {
+    let own = |slot: u16| slot..slot + 1;
+    if shard.0 >= shards {
+        return Vec::from([own(shard.0)]);
+    }
+    let first = |shard: u16| (u32::from(shard) * u32::from(SLOTS)).div_ceil(u32::from(shards)) as u16;
+    vec![first(shard.0)..first(shard.0 + 1), own(SLOTS + shard.0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_has_one_shard() {
+        for shards in [1, 2, 3, 4, 7, 64, 1000, 1024] {
+            let mut next = 0;
+            for shard in 0..shards {
+                let places = places(ShardId(shard), shards);
+                assert_eq!(places[0].start, next);
+                next = places[0].end;
+                assert!(places[0].clone().all(|slot| shard_of_slot(Slot(slot), shards) == ShardId(shard)), "{shards}");
+                assert_eq!(places[1], SLOTS + shard..SLOTS + shard + 1);
+            }
+            assert_eq!(next, SLOTS);
+        }
+    }
 }

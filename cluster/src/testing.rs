@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::{Committed, Release, ShardMachine, Transaction};
-use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Identity, Rows, Then};
+use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, FIRST_GENERATION, Identity, Rows, Then};
 use crate::handle::{Cluster, ClusterOptions, NodesOptions, OpenError};
 
 pub use crate::disk::MemoryStore;
@@ -70,7 +70,7 @@ impl Bench {
     pub fn new(store: &MemoryStore) -> Self {
         let disk = Disk::start(Arc::new(store.clone()), true, 1 << 20, DiskObserver::default());
         let disk = disk.expect("threads for the disk");
-        Self { rows: Rows::new(disk.clone(), |_| true), disk }
+        Self { rows: Rows::new(disk.clone(), |_| true, FIRST_GENERATION), disk }
     }
 
     pub fn rows(&self) -> &Rows {

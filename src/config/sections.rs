@@ -400,7 +400,7 @@ fn validate_cluster(cluster: &Cluster) -> Result<(), ConfigError> {
     range("cluster.seeds", cluster.seeds.len() as u64, 0, SEEDS_MAX)?;
     range("cluster.bootstrap_expect", cluster.bootstrap_expect as u64, 1, cluster.seeds.len().max(1) as u64)?;
     range("cluster.replicas", cluster.replicas as u64, 1, 7)?;
-    if cluster.replicas % 2 == 0 {
+    if cluster.replicas.is_multiple_of(2) {
         return wrong("cluster.replicas", "an even number bears no more failures than one less".to_owned());
     }
     if !cluster.source.is_empty() && cluster.source.parse::<std::net::IpAddr>().is_err() {

@@ -158,18 +158,31 @@ impl Storage for MemoryStore {
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot + '_> {
-        Box::new(self.shared.contents.lock().written[Family::State as usize].clone())
+        let written = &self.shared.contents.lock().written;
+        let of = |family: Family| written[family as usize].clone();
+        Box::new(Copied { state: of(Family::State), meta: of(Family::Meta) })
     }
 }
 
-impl Snapshot for Table {
+/// Two families at one moment.
+struct Copied {
+    state: Table,
+    meta: Table,
+}
+
+impl Snapshot for Copied {
+    fn get_meta(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+        self.meta.get(key).into_iter().for_each(|value| found(value));
+        Ok(())
+    }
+
     fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
-        Table::get(self, key).into_iter().for_each(|value| found(value));
+        self.state.get(key).into_iter().for_each(|value| found(value));
         Ok(())
     }
 
     fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
-        walk(self, from, to, each);
+        walk(&self.state, from, to, each);
         Ok(())
     }
 }

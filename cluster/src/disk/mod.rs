@@ -28,6 +28,7 @@ pub(crate) use folder::{Folder, Identity, mark_damaged, new_incarnation, read_pr
 pub use memory::MemoryStore;
 pub(crate) use rocks::Rocks;
 use row_cache::RowCache;
+pub(crate) use rows::FIRST_GENERATION;
 pub use rows::{Rows, View};
 pub(crate) use storage::Storage;
 pub(crate) use writer::Then;

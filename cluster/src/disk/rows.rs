@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -11,8 +12,8 @@ use super::storage::{Cached, Snapshot};
 use super::{Batch, Disk, DiskError, Family, Lookup, Row, Writes};
 use crate::application::Keeps;
 
-/// The only generation there is until replicas are filled from snapshots.
-const FIRST_GENERATION: u32 = 1;
+/// The generation of rows that were never replaced as a whole.
+pub(crate) const FIRST_GENERATION: u32 = 1;
 
 /// The state rows of one shard, as its machine and its actors see them. Cheap to clone.
 ///
@@ -23,6 +24,7 @@ pub struct Rows {
     disk: Disk,
     overlay: Arc<RwLock<Overlay>>,
     keeps: Keeps,
+    generation: Arc<AtomicU32>,
 }
 
 /// Batches submitted and not yet written, in the order of their numbers, which is that of their writing.
@@ -39,8 +41,8 @@ pub(crate) struct Retire {
 }
 
 impl Rows {
-    pub(crate) fn new(disk: Disk, keeps: Keeps) -> Self {
-        Self { disk, overlay: Arc::default(), keeps }
+    pub(crate) fn new(disk: Disk, keeps: Keeps, generation: u32) -> Self {
+        Self { disk, overlay: Arc::default(), keeps, generation: Arc::new(AtomicU32::new(generation)) }
     }
 
     pub(crate) fn disk(&self) -> &Disk {
@@ -48,8 +50,15 @@ impl Rows {
     }
 
     /// The generation that every state key of this shard carries.
+    ///
+    /// It changes when the rows are replaced as a whole by those of another replica, which happens to no leader.
     pub fn generation(&self) -> u32 {
-        FIRST_GENERATION
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// From now on the rows are those of another generation, which is complete and written.
+    pub(crate) fn switch(&self, generation: u32) {
+        self.generation.store(generation, Ordering::Release);
     }
 
     /// Reads a row in place, newest applied value; may wait for the disk.
@@ -114,7 +123,9 @@ impl Rows {
 
     /// One consistent view of the rows written so far.
     pub fn view(&self) -> View<'_> {
-        View { rows: self, snapshot: self.disk.storage().snapshot() }
+        // In this order: rows of a generation stay for a while when the next one is complete.
+        let generation = self.generation();
+        View { rows: self, generation, snapshot: self.disk.storage().snapshot() }
     }
 
     /// Rows with `from <= key < to` in key order, newest applied values, at most `limit`; may wait for the disk.
@@ -201,13 +212,14 @@ impl Retire {
 /// The rows at one moment. Every acknowledged change made before it was taken is in it.
 pub struct View<'a> {
     rows: &'a Rows,
+    generation: u32,
     snapshot: Box<dyn Snapshot + 'a>,
 }
 
 impl View<'_> {
     /// The generation that every state key of this shard carries.
     pub fn generation(&self) -> u32 {
-        self.rows.generation()
+        self.generation
     }
 
     /// Reads a row in place; may wait for the disk.
@@ -218,6 +230,14 @@ impl View<'_> {
         let (mut decode, mut value) = (Some(decode), None);
         let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
         self.rows.disk.checked(self.snapshot.get(key, &mut found))?;
+        Ok(value)
+    }
+
+    /// What a replica knew about itself at that moment.
+    pub(crate) fn meta<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DiskError> {
+        let (mut decode, mut value) = (Some(decode), None);
+        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
+        self.rows.disk.checked(self.snapshot.get_meta(key, &mut found))?;
         Ok(value)
     }
 

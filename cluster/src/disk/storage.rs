@@ -42,12 +42,13 @@ pub(crate) trait Storage: Send + Sync + 'static {
         found: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<(), DiskError>;
 
-    /// The state family as it is now.
+    /// State and meta families as they are now.
     fn snapshot(&self) -> Box<dyn Snapshot + '_>;
 }
 
-/// The state family at one moment.
+/// The state family at one moment, and what replicas knew about themselves then.
 pub(crate) trait Snapshot: Send {
+    fn get_meta(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError>;
     fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError>;
     fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError>;
 }

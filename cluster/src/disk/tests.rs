@@ -29,7 +29,7 @@ fn scanned(rows: &Rows, own: &Writes, limit: usize) -> Vec<String> {
 #[test]
 fn rows_on_their_way_are_seen_until_they_are_written_and_after() {
     let store = MemoryStore::new();
-    let rows = Rows::new(disk(&store), |key| key == b"a");
+    let rows = Rows::new(disk(&store), |key| key == b"a", FIRST_GENERATION);
     store_directly(&store, &[("a", "old")]);
     let mut batch = Batch::default();
     let retire = rows.overlay(writes(&[("a", Some("new")), ("b", None)]), &mut batch);
@@ -50,7 +50,7 @@ fn rows_on_their_way_are_seen_until_they_are_written_and_after() {
 #[test]
 fn a_batch_takes_only_its_own_rows_out_of_the_overlay() {
     let store = MemoryStore::new();
-    let rows = Rows::new(disk(&store), |key| key == b"a");
+    let rows = Rows::new(disk(&store), |key| key == b"a", FIRST_GENERATION);
     let (mut first, mut second) = (Batch::default(), Batch::default());
     let retire_first = rows.overlay(writes(&[("a", Some("1")), ("b", Some("1"))]), &mut first);
     let retire_second = rows.overlay(writes(&[("a", Some("2"))]), &mut second);
@@ -71,7 +71,7 @@ fn a_batch_takes_only_its_own_rows_out_of_the_overlay() {
 #[test]
 fn a_scan_merges_store_overlay_and_own_writes() {
     let store = MemoryStore::new();
-    let rows = Rows::new(disk(&store), |key| key == b"a");
+    let rows = Rows::new(disk(&store), |key| key == b"a", FIRST_GENERATION);
     store_directly(&store, &[("a", "s"), ("c", "s"), ("e", "s"), ("g", "s"), ("z", "out of range")]);
     let mut batch = Batch::default();
     let _retire =

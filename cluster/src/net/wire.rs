@@ -124,14 +124,14 @@ pub(crate) struct Candidacy {
 }
 
 /// A part of the rows of a shard, in key order.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotPart {
     pub(crate) vote: WireVote,
     /// Of this transfer; parts of another one are not mixed with it.
     pub(crate) transfer: u64,
     /// Its number, from 0.
     pub(crate) part: u64,
-    /// Key and value in turns, keys without slot and generation… see the sender.
+    /// Keys and values as their sender has them; the receiver puts a generation of its own into the keys.
     pub(crate) rows: Vec<(ByteBuf, ByteBuf)>,
     /// With the last part: what the rows hold, as it is stored.
     pub(crate) applied: Option<ByteBuf>,

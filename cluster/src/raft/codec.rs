@@ -6,6 +6,8 @@
 //! | meta | shard, 1 | vote | save_vote |
 //! | meta | shard, 2 | log id the log was cut up to | purge |
 //! | meta | shard, 3 | applied log id and membership | apply, in the batch of its rows |
+//! | meta | shard, 4 | generation of the rows, if it is not the first | installing a snapshot |
+//! | meta | shard, 5 | generation of rows that are being received | taking the first part of a snapshot |
 //! | meta | 0xffff, 1 | counter of starts | opening |
 //!
 //! Numbers in keys are big endian: a shard 2 bytes, an index 8, a kind 1. Kinds and tags are never used again.
@@ -32,6 +34,8 @@ pub(crate) enum Kind {
     Vote = 1,
     Purged = 2,
     Applied = 3,
+    Generation = 4,
+    Incoming = 5,
 }
 
 pub(crate) fn log_key(shard: ShardId, index: u64) -> Vec<u8> {

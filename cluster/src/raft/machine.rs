@@ -8,7 +8,9 @@
 //! the entries is told on the writer thread, after they are written.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
@@ -18,7 +20,7 @@ use tokio::sync::watch;
 
 use super::codec::{self, Kind};
 use super::log_store::LogStore;
-use super::snapshot::{Builder, ShardSnapshot};
+use super::snapshot::{Builder, ShardSnapshot, delete_older};
 use super::types::{LogId, Membership, Proposal, Snapshot, SnapshotMeta, Types};
 use crate::application::{Committed, Payload, Release, ShardMachine, Transaction};
 use crate::disk::{Batch, Disk, DiskError, Family, Rows, Then};
@@ -27,6 +29,9 @@ use crate::slot::ShardId;
 /// Entries and payload bytes handed to the machine at once: a turn of the arbiter, and one batch of rows.
 const APPLY_ENTRIES_MAX: usize = 256;
 const APPLY_BYTES_MAX: usize = 1 << 20;
+
+/// A read that began with the rows of a generation is over by then; no request may take longer.
+const READS_END_WITHIN: Duration = Duration::from_secs(60);
 
 /// What of a shard's log is in the database, for all to see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +73,8 @@ pub(crate) struct Replica {
     /// openraft wants `Sync`; there is one caller, so the lock is never contended (`get_mut`).
     machine: Mutex<Box<dyn ShardMachine>>,
     applied: Applied,
-    snapshot: Option<SnapshotMeta>,
     reports: Reports,
+    places: Vec<Range<u16>>,
 }
 
 /// Up to where the log is in the rows, and who the replicas were then.
@@ -100,9 +105,10 @@ impl Replica {
         applied: Applied,
         machine: Box<dyn ShardMachine>,
         reports: Reports,
+        places: Vec<Range<u16>>,
     ) -> Self {
         let disk = rows.disk().clone();
-        Self { shard, disk, rows, log, machine: Mutex::new(machine), applied, snapshot: None, reports }
+        Self { shard, disk, rows, log, machine: Mutex::new(machine), applied, reports, places }
     }
 
     fn meta(&self) -> SnapshotMeta {
@@ -170,6 +176,17 @@ impl Replica {
     }
 }
 
+/// Deletes the rows that others have replaced, when nobody can still be reading them.
+async fn forget_older(disk: Disk, shard: ShardId, places: Vec<Range<u16>>, generation: u32) {
+    tokio::time::sleep(READS_END_WITHIN).await;
+    let mut old = Batch::default();
+    delete_older(&mut old, &places, generation);
+    if let Err(error) = disk.submit(old).await {
+        // The next start finds them.
+        tracing::warn!(shard = shard.0, %error, "rows that were replaced could not be deleted");
+    }
+}
+
 fn release_all(release: Option<Release>, responders: Vec<ApplyResponder<Types>>) {
     if let Some(release) = release {
         release();
@@ -202,21 +219,36 @@ impl RaftStateMachine<Types> for Replica {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        // Recorded now, not when built: the building is done elsewhere, and it only repeats this.
-        self.snapshot = Some(self.meta());
         Builder(self.meta())
     }
 
-    /// A replica is filled from a peer's rows in a later milestone; with one voter nobody can ask for it.
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, _snapshot: ShardSnapshot) -> Result<(), io::Error> {
-        let reason = format!(
-            "shard {} cannot be filled from a snapshot ({:?}): it has no peers",
-            self.shard.0, meta.last_log_id
-        );
-        Err(io::Error::new(io::ErrorKind::Unsupported, reason))
+    /// Takes over rows that were received under a generation of their own: one batch makes them the shard's.
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: ShardSnapshot) -> Result<(), io::Error> {
+        let Some(generation) = snapshot.received else {
+            return Err(io::Error::other(format!("no rows of shard {} were received", self.shard.0)));
+        };
+        let applied = (meta.last_log_id, meta.last_membership.clone());
+        let mut batch = Batch::default();
+        batch.put(Family::Meta, codec::meta_key(self.shard, Kind::Applied), codec::encode(&applied)?);
+        batch.put(Family::Meta, codec::meta_key(self.shard, Kind::Generation), codec::encode(&generation)?);
+        // The rows are before this in the queue, so they survive if this does.
+        self.disk.submit(batch).await.map_err(io::Error::other)?;
+        self.rows.switch(generation);
+        self.applied = applied;
+        let restored = self.machine.get_mut().restored(&self.rows);
+        self.disk.checked(restored).map_err(io::Error::other)?;
+        if let Some(last) = meta.last_log_id {
+            self.log.applied(last.index());
+            self.reports.progress.send_modify(|progress| progress.written = last.index());
+        }
+        tracing::info!(shard = self.shard.0, applied = ?meta.last_log_id.map(|id| id.index()), "filled from a peer");
+        tokio::spawn(forget_older(self.disk.clone(), self.shard, self.places.clone(), generation));
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        Ok(self.snapshot.clone().map(|meta| Snapshot { meta, snapshot: ShardSnapshot }))
+        // Whoever asks gets the rows as they are.
+        let of_rows = |meta| Snapshot { meta, snapshot: ShardSnapshot { received: None } };
+        Ok(self.applied.0.map(|_| of_rows(self.meta())))
     }
 }

@@ -4,6 +4,7 @@
 //! membership that names another node (a copied folder, say) must leave this node waiting, not dead.
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,13 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 
-use super::snapshot::ShardSnapshot;
+use super::snapshot::{Part, ShardSnapshot, read_parts};
 use super::types::{Snapshot, Types, Vote};
+use crate::disk::Rows;
 use crate::net::Links;
-use crate::net::wire::{Answer, Append, Call, Candidacy, RaftAnswer, RaftCall, vote_response};
+use crate::net::wire::{
+    Answer, Append, Call, Candidacy, RaftAnswer, RaftCall, SnapshotPart, WireVote, snapshot_response, vote_response,
+};
 use crate::peer::CallError;
 use crate::slot::ShardId;
 
@@ -35,18 +39,37 @@ pub(crate) enum PeerError {
     Unsendable(#[from] std::io::Error),
 }
 
+/// A part of the rows is taken in that time; the last one also installed.
+const PART_TIMEOUT: Duration = Duration::from_secs(10);
+/// A part that does not arrive is sent again for so long.
+const PART_RETRIED_FOR: Duration = Duration::from_secs(30);
+const PART_RETRY_EVERY: Duration = Duration::from_millis(200);
+
+/// The rows that peers are filled from.
+#[derive(Clone)]
+struct Source {
+    rows: Rows,
+    places: Vec<Range<u16>>,
+}
+
 /// Who reaches the other replicas of one shard.
 #[derive(Clone)]
 pub(crate) struct Peers {
     shard: ShardId,
     links: Option<Arc<Links>>,
+    source: Option<Source>,
     /// How long an append may take, the flush there included.
     append_timeout: Duration,
 }
 
 impl Peers {
     pub(crate) fn new(shard: ShardId, links: Option<Arc<Links>>, append_timeout: Duration) -> Self {
-        Self { shard, links, append_timeout }
+        Self { shard, links, source: None, append_timeout }
+    }
+
+    /// Says where the rows are that peers are filled from.
+    pub(crate) fn with_rows(self, rows: Rows, places: Vec<Range<u16>>) -> Self {
+        Self { source: Some(Source { rows, places }), ..self }
     }
 
     /// Calls the replica on a node.
@@ -98,6 +121,47 @@ impl Peer {
         }
     }
 
+    /// Sends the rows as they are now, part after part.
+    async fn send_rows(&self, vote: Vote) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let Some(source) = &self.peers.source else {
+            return Err(Unreachable::new(&PeerError::NoRoute(self.node)).into());
+        };
+        let transfer = rand::random();
+        let mut parts = read_parts(source.rows.clone(), self.peers.shard, source.places.clone());
+        let mut number = 0;
+        while let Some(part) = parts.recv().await {
+            let Part { rows, applied } =
+                part.map_err(|error| Unreachable::new(&PeerError::from(std::io::Error::other(error))))?;
+            let is_last = applied.is_some();
+            let part = SnapshotPart { vote: vote.into(), transfer, part: number, rows, applied };
+            let theirs = self.send_part(part).await?;
+            if is_last || Vote::from(theirs) > vote {
+                return Ok(snapshot_response(theirs));
+            }
+            number += 1;
+        }
+        let reason = std::io::Error::other("the rows were not read to their end");
+        Err(Unreachable::new(&PeerError::from(reason)).into())
+    }
+
+    /// Sends one part, again and again while the peer cannot be reached: a transfer of an hour does not begin anew
+    /// because of a second.
+    async fn send_part(&self, part: SnapshotPart) -> Result<WireVote, StreamingError<Types>> {
+        let until = Instant::now() + PART_RETRIED_FOR;
+        loop {
+            match self.peers.call(self.node, RaftCall::Snapshot(part.clone()), PART_TIMEOUT).await {
+                Ok(RaftAnswer::Snapshot(vote)) => return Ok(vote),
+                Ok(other) => {
+                    let reason = format!("an answer to something else: {other:?}");
+                    return Err(Unreachable::new(&PeerError::Refused { node: self.node, reason }).into());
+                }
+                Err(error @ PeerError::Refused { .. }) => return Err(Unreachable::new(&error).into()),
+                Err(error) if Instant::now() >= until => return Err(Unreachable::new(&error).into()),
+                Err(_) => tokio::time::sleep(PART_RETRY_EVERY).await,
+            }
+        }
+    }
+
     fn unexpected(&self, answer: &RaftAnswer) -> RPCError<Types> {
         PeerError::Refused { node: self.node, reason: format!("an answer to something else: {answer:?}") }.rpc()
     }
@@ -139,12 +203,15 @@ impl RaftNetworkV2<Types> for Peer {
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
+        vote: Vote,
         _snapshot: Snapshot,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        Err(Unreachable::new(&PeerError::NoRoute(self.node)).into())
+        tokio::select! {
+            closed = cancel => Err(closed.into()),
+            sent = self.send_rows(vote) => sent,
+        }
     }
 
     async fn transfer_leader(

@@ -4,6 +4,7 @@
 //! that started the replica and end with it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,12 +24,13 @@ use tokio::time::Instant;
 use super::log_store::LogStore;
 use super::machine::{self, Progress, Replica, Reports};
 use super::network::Peers;
+use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up, read_generations};
 use super::steward::Steward;
-use super::types::{Proposal, Raft, Types};
+use super::types::{Proposal, Raft, Snapshot, SnapshotMeta, Types, Vote};
 use crate::application::ShardMachine;
-use crate::disk::{Disk, Rows};
+use crate::disk::{Disk, FIRST_GENERATION, Rows};
 use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
-use crate::net::wire::{Appended, RaftAnswer, RaftCall, transfer_request};
+use crate::net::wire::{Appended, RaftAnswer, RaftCall, SnapshotPart, WireVote, transfer_request};
 use crate::peer::NodeId;
 use crate::placement::Plan;
 use crate::slot::ShardId;
@@ -59,6 +61,8 @@ pub(crate) struct Begin {
     pub(crate) founds: bool,
     /// Where the shard should be.
     pub(crate) plan: watch::Receiver<Plan>,
+    /// The slots that its rows lie in.
+    pub(crate) places: Vec<Range<u16>>,
 }
 
 /// A replica as its handles share it.
@@ -78,6 +82,9 @@ pub(crate) struct RunningReplica {
     disk: Disk,
     /// Before this moment the replica helps nobody to be elected: what it granted before it was started is forgotten.
     votes_from: Instant,
+    places: Vec<Range<u16>>,
+    /// Rows that are being received.
+    incoming: tokio::sync::Mutex<Option<Incoming>>,
     /// By the last membership that its log holds, this replica is the only voter.
     is_sole_voter: Arc<AtomicBool>,
     progress: watch::Receiver<Progress>,
@@ -102,10 +109,17 @@ impl RunningReplica {
         let config = Arc::new(config(shard, timings).validate().map_err(|error| error.to_string())?);
         let applied = machine::read_applied(disk, shard).map_err(|error| error.to_string())?;
         let reports = Reports::new(&applied);
-        let rows = Rows::new(disk.clone(), machine.keeps());
+        let (generation, incoming) = read_generations(disk, shard).map_err(|error| error.to_string())?;
+        let generation = generation.unwrap_or(FIRST_GENERATION);
+        let rows = Rows::new(disk.clone(), machine.keeps(), generation);
+        if incoming.is_some() {
+            clean_up(disk, shard, &begin.places, generation).await.map_err(|error| error.to_string())?;
+        }
+        let peers = peers.with_rows(rows.clone(), begin.places.clone());
         // Half is cut when half has grown: what a peer may still want is kept a while.
         let log = LogStore::new(shard, disk.clone(), applied.0, timings.log_bytes_max / 2);
-        let replica = Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone());
+        let replica =
+            Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone(), begin.places.clone());
         let raft =
             Raft::new(node, config, peers.clone(), log.clone(), replica).await.map_err(|error| error.to_string())?;
         let (leading, leadership) = watch::channel(None);
@@ -144,6 +158,8 @@ impl RunningReplica {
             gate,
             disk,
             votes_from,
+            places: begin.places,
+            incoming: tokio::sync::Mutex::default(),
             is_sole_voter,
             progress,
             retiring,
@@ -253,8 +269,28 @@ impl RunningReplica {
                 let index = read_index(&self.raft, self.lease).await.map_err(|e| words(&e))?;
                 Ok(RaftAnswer::ReadIndex(index))
             }
-            RaftCall::Snapshot(_) => Err("snapshots are not taken yet".into()),
+            RaftCall::Snapshot(part) => Ok(RaftAnswer::Snapshot(self.take_part(part).await?)),
         }
+    }
+
+    /// Takes a part of the rows of a leader, and installs them when it was the last one; the vote that this replica
+    /// holds says whether it was one.
+    async fn take_part(&self, part: SnapshotPart) -> Result<WireVote, String> {
+        let theirs = part.vote;
+        let mine = self.raft.server_metrics().borrow_watched().vote;
+        if mine > Vote::from(theirs) {
+            return Ok(mine.into());
+        }
+        let mut incoming = self.incoming.lock().await;
+        let taken = Incoming::take(&mut incoming, part, (self.shard, &self.places), &self.rows).await?;
+        let (applied, generation) = match taken {
+            Taken::Part => return Ok(theirs),
+            Taken::All(applied, generation) => (applied, generation),
+        };
+        let meta = SnapshotMeta { last_log_id: applied.0, last_membership: applied.1 };
+        let snapshot = Snapshot { meta, snapshot: ShardSnapshot { received: Some(generation) } };
+        let installed = self.raft.install_full_snapshot(theirs.into(), snapshot).await;
+        Ok(installed.map_err(|error| error.to_string())?.vote.into())
     }
 
     /// A leader's lease rests on what its followers have promised, which is not stored: whoever was just started may
