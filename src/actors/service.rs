@@ -14,7 +14,7 @@ use super::disbanding::{Disbanding, Ending};
 use super::host::{Recoveries, ShardHost};
 use super::message::{GroupKey, Mint, SettleInbox, Submit};
 use super::mint::Minter;
-use super::registry::{Route, Routing, RoutingTable};
+use super::registry::{Route, RoutesChanged, Routing, RoutingTable};
 use super::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,
     LiveAdmins, MemberPage, MemberQuery, MutedList, NamedMembers,
@@ -62,6 +62,7 @@ pub type AppLimits = Arc<FxHashMap<AppId, Arc<Limits>>>;
 #[derive(Clone)]
 pub struct Service {
     pub(super) routing: Routing,
+    routes_changed: RoutesChanged,
     cluster: Cluster,
     limits: AppLimits,
     pub(super) existing: Arc<Existing>,
@@ -128,18 +129,27 @@ async fn on_the_pool<T: Send + 'static>(
 impl Service {
     pub(crate) fn new(
         routing: Routing,
+        routes_changed: RoutesChanged,
         cluster: Cluster,
         limits: AppLimits,
         minter: Arc<Minter<SystemClock>>,
         disbanding: Disbanding,
         recovered: Recoveries,
     ) -> Self {
-        Self { routing, cluster, limits, existing: Arc::default(), minter, disbanding, recovered }
+        Self { routing, routes_changed, cluster, limits, existing: Arc::default(), minter, disbanding, recovered }
     }
 
     /// Says which accounts exist; unless told, everybody does.
     pub fn with_accounts(self, existing: Existing) -> Self {
         Self { existing: Arc::new(existing), ..self }
+    }
+
+    /// Tells of every change of who leads, from now on: to be asked for before a route is looked up, so that a change
+    /// in between is not missed.
+    pub fn routes_changed(&self) -> RoutesChanged {
+        let mut changed = self.routes_changed.clone();
+        changed.mark_unchanged();
+        changed
     }
 
     /// Why this node cannot serve; `None`: it can.
@@ -149,9 +159,9 @@ impl Service {
             Health::Stalled { millis } => return Some(format!("storage is stalled: a flush takes {millis} ms so far")),
             Health::Serving => {}
         }
-        let leaderless = self.routing.load().leaderless();
+        let leaderless = self.routing.load().leaderless(self.cluster.node());
         if !leaderless.is_empty() {
-            return Some(format!("{} shards have no leader here", leaderless.len()));
+            return Some(format!("{} shards have no leader", leaderless.len()));
         }
         let missing = self.recovered.missing();
         (missing > 0).then(|| format!("{missing} shards are recovering"))

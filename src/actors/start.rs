@@ -72,10 +72,10 @@ pub(super) async fn start_by(
     arbiters[0].spawn(async move {
         let _ = done.send(RegistryActor::start_here(for_registry));
     });
-    let routing = started.await.map_err(|_| StartError::Arbiter { shard: 0 })?;
+    let (routing, routes_changed) = started.await.map_err(|_| StartError::Arbiter { shard: 0 })?;
     let minter = Arc::new(Minter::new(Arc::new(SystemClock), cluster.mint_slot()));
     let Neighbours { disbanding, recovered, .. } = neighbours;
-    Ok(Service::new(routing, cluster, limits, minter, disbanding, recovered))
+    Ok(Service::new(routing, routes_changed, cluster, limits, minter, disbanding, recovered))
 }
 
 async fn start_shard(
