@@ -93,6 +93,7 @@ catalogue! {
     counter entries_applied = "muster_entries_applied_total", "log entries applied by this replica";
     counter conflicts = "muster_conflicts_total", "proposals that met a newer version of their group and were dropped";
     gauge outbox_rows = "muster_outbox_rows", "outbox rows not yet delivered, over the shards led here";
+    counter notes_dropped = "muster_notes_dropped_total", "messages between shards that were dropped because too many waited for a node; what matters is said again";
     gauge groups_active = "muster_groups_active", "groups held in memory";
     counter activations = "muster_activations_total", "groups loaded from rows";
     counter passivations = "muster_passivations_total", "groups let go because they were idle or over budget";

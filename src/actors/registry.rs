@@ -20,7 +20,6 @@ pub struct Route {
     pub host: actix::Addr<ShardHost>,
     pub handle: ShardHandle,
     pub rows: Rows,
-    pub held: Held,
     /// `None`: not led here, or not yet.
     pub leadership: Option<Leadership>,
     /// Who leads as far as this node knows; a hint.
@@ -81,11 +80,10 @@ impl RegistryActor {
     pub fn start_here(hosts: Vec<Hosted>) -> (Routing, RoutesChanged) {
         let routes = hosts
             .into_iter()
-            .map(|Hosted { host, handle, held }| Route {
+            .map(|Hosted { host, handle, .. }| Route {
                 shard: handle.id(),
                 host,
                 rows: handle.rows().clone(),
-                held,
                 leadership: *handle.leadership().borrow(),
                 leader: *handle.leader().borrow(),
                 handle,

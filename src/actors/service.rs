@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use actix::Addr;
 use actix::dev::SendError;
-use muster_cluster::{Cluster, DiskError, Health, Leadership, Rows, ShardId, Slot};
+use bytes::Bytes;
+use muster_cluster::{Cluster, DiskError, Health, Leadership, NodeId, Rows, ShardId, Slot};
 use rustc_hash::FxHashMap;
 
 use super::accounts::Existing;
+use super::attendant::attend;
 use super::call::call;
-use super::disbanding::{Disbanding, Ending};
-use super::host::{Recoveries, ShardHost};
-use super::message::{GroupKey, Mint, SettleInbox, Submit};
+use super::host::ShardHost;
+use super::message::{GroupKey, Submit};
 use super::mint::Minter;
+use super::neighbours::{Endings, Neighbours};
 use super::registry::{Route, RoutesChanged, Routing, RoutingTable};
 use super::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,
@@ -22,7 +24,7 @@ use super::{
 use crate::group::{Answer, Command, Kind, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
 use crate::shard::reads::{self, Joined};
-use crate::shard::{ClientRequest, Head, Job, Version, slot_of, slot_of_account};
+use crate::shard::{ClientRequest, Head, Job, RequestAnswer, RequestForm, Version, slot_of, slot_of_account};
 use crate::time::SystemClock;
 
 /// Why a command has no outcome, or a refusing one. The three are told apart on the wire.
@@ -67,8 +69,7 @@ pub struct Service {
     limits: AppLimits,
     pub(super) existing: Arc<Existing>,
     minter: Arc<Minter<SystemClock>>,
-    disbanding: Disbanding,
-    recovered: Recoveries,
+    pub(super) neighbours: Neighbours,
 }
 
 const UNREADABLE: ReadError = ReadError::Unavailable { what: "rows cannot be read" };
@@ -133,10 +134,9 @@ impl Service {
         cluster: Cluster,
         limits: AppLimits,
         minter: Arc<Minter<SystemClock>>,
-        disbanding: Disbanding,
-        recovered: Recoveries,
+        neighbours: Neighbours,
     ) -> Self {
-        Self { routing, routes_changed, cluster, limits, existing: Arc::default(), minter, disbanding, recovered }
+        Self { routing, routes_changed, cluster, limits, existing: Arc::default(), minter, neighbours }
     }
 
     /// Says which accounts exist; unless told, everybody does.
@@ -159,11 +159,15 @@ impl Service {
             Health::Stalled { millis } => return Some(format!("storage is stalled: a flush takes {millis} ms so far")),
             Health::Serving => {}
         }
-        let leaderless = self.routing.load().leaderless(self.cluster.node());
+        let routing = self.routing.load();
+        let leaderless = routing.leaderless(self.cluster.node());
         if !leaderless.is_empty() {
             return Some(format!("{} shards have no leader", leaderless.len()));
         }
-        let missing = self.recovered.missing();
+        let recovers = |route: &&Route| {
+            route.leadership.is_some_and(|led| !self.neighbours.recovered().contains(route.shard, led))
+        };
+        let missing = routing.routes().iter().filter(recovers).count();
         (missing > 0).then(|| format!("{missing} shards are recovering"))
     }
 
@@ -191,14 +195,29 @@ impl Service {
         deadline: Instant,
     ) -> Result<GroupId, SubmitError> {
         let id = self.mint(kind)?;
-        let (host, leadership) = self.leader_of(slot_of_account(app, &request.caller))?;
-        let (reply, minted) = tokio::sync::oneshot::channel();
-        host.try_send(Mint { app, request, id, leadership, reply }).map_err(|error| not_sent(&error))?;
-        match tokio::time::timeout_at(deadline.into(), minted).await {
-            Ok(Ok(minted)) => minted,
-            Ok(Err(_)) => Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }),
-            Err(_) => Err(SubmitError::Unavailable { what: "the deadline passed before the change was proposed" }),
-        }
+        let shard = self.routing.load().route(slot_of_account(app, &request.caller)).shard;
+        self.mint_at(shard, app, request, id, deadline).await
+    }
+
+    /// Gives a request its id at the leader of its caller's shard, wherever it is: `id`, unless it has one.
+    ///
+    /// # Errors
+    /// As [`Service::mint_once`].
+    pub(super) async fn mint_at(
+        &self,
+        shard: ShardId,
+        app: AppId,
+        request: ClientRequest,
+        id: GroupId,
+        deadline: Instant,
+    ) -> Result<GroupId, SubmitError> {
+        let request = RequestForm::new(&request, RequestAnswer::Minted(id.into()));
+        self.neighbours.mint(shard, app, request, deadline).await
+    }
+
+    /// Answers a call of another node's hosts: one that began with [`HOST_CALL`], given without that byte.
+    pub async fn attend(&self, from: NodeId, call: Bytes, deadline: Instant) -> Bytes {
+        attend(&self.neighbours, || self.takes_writes(), from, &call, deadline).await
     }
 
     /// The host of a slot's shard, if it is led here.
@@ -250,9 +269,9 @@ impl Service {
     fn route_of(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
         let routing = self.routing.load();
         let route = routing.route(slot_of(app, group));
-        match route.leadership {
-            Some(_) => Ok(route.clone()),
-            None => Err(ReadError::Unavailable { what: "no leader is known for the group's shard" }),
+        match route.has_leader(self.cluster.node()) {
+            true => Ok(route.clone()),
+            false => Err(ReadError::Unavailable { what: "no leader is known for the group's shard" }),
         }
     }
 
@@ -288,19 +307,6 @@ impl Service {
             reads::version(&route.rows, app, group).map_err(unreadable)
         })
         .await
-    }
-
-    /// Waits until everything that the shard has received by now is applied.
-    pub(super) async fn settle_inbox(route: &Route) -> Result<(), ReadError> {
-        if route.held.is_none() {
-            return Ok(());
-        }
-        let (reply, settled) = tokio::sync::oneshot::channel();
-        route
-            .host
-            .try_send(SettleInbox { reply })
-            .map_err(|_| ReadError::Overloaded { what: "the shard's mailbox is full" })?;
-        settled.await.unwrap_or(Err(ReadError::Unavailable { what: "the leadership of the shard ended" }))
     }
 
     /// Reads groups, one result per id in the same order.
@@ -485,10 +491,8 @@ impl Service {
     ) -> Result<AllGroupsPage, ReadError> {
         within(deadline, async {
             let routing = self.routing.load_full();
-            for route in routing.routes() {
-                if route.leadership.is_none() {
-                    return Err(ReadError::Unavailable { what: "no leader is known for a shard" });
-                }
+            if !routing.leaderless(self.cluster.node()).is_empty() {
+                return Err(ReadError::Unavailable { what: "no leader is known for a shard" });
             }
             // All at once: each is one round for its shard, and none waits for another.
             let barriers = routing.routes().iter().map(Self::barrier);
@@ -516,18 +520,17 @@ impl Service {
     ) -> Result<JoinedList, ReadError> {
         within(deadline, async {
             let routing = self.routing.load_full();
-            let route = routing.route(slot_of_account(app, account));
-            if route.leadership.is_none() {
-                return Err(ReadError::Unavailable { what: "no leader is known for the account's shard" });
-            }
-            if self.recovered.missing() > 0 {
-                return Err(ReadError::Unavailable { what: "the node is recovering" });
-            }
-            // Before the wait: a disband that ends during it may have messages here that are not waited for.
-            let ending = self.disbanding.now();
-            Self::settle_inbox(route).await?;
-            Self::barrier(route).await?;
-            let all = self.all_joined(&routing, ending, app, account, &query).await?;
+            let shard = routing.route(slot_of_account(app, account)).shard;
+            // Who leads the groups' shards says which are ending before the rows are looked at: what has ended by then
+            // is in the rows.
+            let endings = async { Ok(Arc::new(self.neighbours.endings().await)) };
+            let (endings, settled) = futures::try_join!(endings, self.neighbours.settle(shard))?;
+            self.neighbours.catch_up(shard, settled).await?;
+            let all = self.all_joined(&routing, endings.clone(), app, account, &query).await?;
+            let mut shards: Vec<ShardId> = all.iter().map(|joined| routing.route(joined.slot).shard).collect();
+            shards.sort_unstable();
+            shards.dedup();
+            self.neighbours.confirm_endings(&endings, &shards).await?;
             let (total, page) = reads::page(all, &query);
             if !query.with_group && !query.with_own {
                 return Ok(reads::ids_only(total, page));
@@ -546,7 +549,7 @@ impl Service {
     async fn all_joined(
         &self,
         routing: &Arc<RoutingTable>,
-        ending: Arc<Ending>,
+        endings: Arc<Endings>,
         app: AppId,
         account: &AccountId,
         query: &JoinedQuery,
@@ -556,8 +559,7 @@ impl Service {
         let all = walk(count, {
             let (routing, account, query) = (routing.clone(), account.clone(), query.clone());
             move || {
-                let leaves_out =
-                    |slot, gno| !ending.is_empty() && ending.contains(&(routing.route(slot).shard, Job { slot, gno }));
+                let leaves_out = |slot, gno| endings.contains(routing.route(slot).shard, Job { slot, gno });
                 reads::joined(&rows, app, &account, &query, leaves_out)
             }
         })
