@@ -645,6 +645,23 @@ async fn words_that_get_lost_are_said_again() {
     cluster.stop().await;
 }
 
+/// A leader that has recovered holds what was on its way when the last one ended, received or not.
+#[actix_rt::test]
+async fn what_was_acknowledged_before_a_restart_is_in_every_list_after_it() {
+    let mut folder = tempfile::tempdir().unwrap();
+    for round in 0..4 {
+        let (cluster, service) = start_wired(Wiring::LossyCalls, folder.path(), Limits::default()).await;
+        let listed = service.joined(APP, &account("ann"), all(), soon()).await.unwrap();
+        assert_eq!(listed.total, round * 10, "round {round}: {:?}", joined_ids(&listed));
+        let creations = (0..10)
+            .map(|n| service.submit(APP, group(&format!("r{round}g{n}")), create(Some("ann"), &["bob"]), None, soon()));
+        let made = futures::future::join_all(creations).await;
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        cluster.stop().await;
+        folder = left_behind(folder);
+    }
+}
+
 #[actix_rt::test]
 async fn accounts_are_imported_where_their_shard_is_led() {
     let folder = tempfile::tempdir().unwrap();
