@@ -17,12 +17,17 @@ mod reservations;
 mod service;
 mod start;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use accounts::{Existing, ImportAccount};
 pub use host::HostOptions;
 pub use service::{AppLimits, ReadError, Service, SubmitError};
 pub use start::{StartError, start};
+
+// How another node is named, and why it does not answer.
+pub use muster_cluster::{CallError, NodeId};
 
 // What reads answer is made where rows are read; the front door knows it from here.
 pub use crate::shard::{

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix::Addr;
 use actix::dev::SendError;
-use muster_cluster::{Cluster, DiskError, Health, Leadership, Rows, ShardId, Slot};
+use muster_cluster::{Cluster, DiskError, Health, Leadership, NodeId, Rows, ShardId, Slot};
 use rustc_hash::FxHashMap;
 
 use super::accounts::Existing;
@@ -37,6 +37,9 @@ pub enum SubmitError {
     /// No leader, no quorum, or the deadline passed before the proposal was made; nothing happened (60008).
     #[error("unavailable: {what}")]
     Unavailable { what: &'static str },
+    /// Another node leads the shard, as far as this one knows, and has to be asked; nothing happened.
+    #[error("unavailable: node {leader} leads the shard")]
+    Elsewhere { leader: NodeId },
     /// Perhaps something happened (10002, `outcome unknown:`).
     #[error("outcome unknown: {what}")]
     Indeterminate { what: &'static str },
@@ -69,7 +72,13 @@ pub struct Service {
     minter: Arc<Minter<SystemClock>>,
     disbanding: Disbanding,
     recovered: Recoveries,
+    /// Reads take the rows as they are here.
+    is_stale: bool,
 }
+
+/// Ids minted in search of one whose shard is led here. Of three nodes one leads a third of the shards: the search fails
+/// once in half a million times, and then the request takes the way to another node.
+const MINTS_FOR_A_LED_SHARD_MAX: u32 = 32;
 
 const UNREADABLE: ReadError = ReadError::Unavailable { what: "rows cannot be read" };
 
@@ -136,7 +145,8 @@ impl Service {
         disbanding: Disbanding,
         recovered: Recoveries,
     ) -> Self {
-        Self { routing, routes_changed, cluster, limits, existing: Arc::default(), minter, disbanding, recovered }
+        let existing = Arc::default();
+        Self { routing, routes_changed, cluster, limits, existing, minter, disbanding, recovered, is_stale: false }
     }
 
     /// Says which accounts exist; unless told, everybody does.
@@ -150,6 +160,43 @@ impl Service {
         let mut changed = self.routes_changed.clone();
         changed.mark_unchanged();
         changed
+    }
+
+    /// The same service, whose reads take the rows as they are here: no leader is asked and nothing is waited for.
+    /// [`Service::staleness`] says how far they may be behind. Who exists is still looked up as ever.
+    pub fn stale(&self) -> Self {
+        Self { is_stale: true, ..self.clone() }
+    }
+
+    /// How long ago every change was here that had been acknowledged anywhere by then; `None`: that cannot be said.
+    pub fn staleness(&self) -> Option<Duration> {
+        // What is led here is here. A replica that follows does not tell yet when it has heard of its leader.
+        self.routing.load().routes().iter().all(|route| route.leadership.is_some()).then_some(Duration::ZERO)
+    }
+
+    /// Whether what is unavailable now may be available in a moment.
+    pub fn may_recover(&self) -> bool {
+        !matches!(self.cluster.health(), Health::Failed { .. })
+    }
+
+    /// Returns when it may be worth asking again for what was unavailable: when somebody leads something new, though not
+    /// before `at_least`, and after `at_most` in any case.
+    pub async fn until_routes_change(&self, at_least: Duration, at_most: Duration) {
+        let mut changed = self.routes_changed();
+        let pause = tokio::time::timeout(at_most, async {
+            // Leaders change together, as when a node is lost: not everybody is to ask again for each of them.
+            tokio::time::sleep(at_least).await;
+            if changed.changed().await.is_err() {
+                // The registry ended with the node: nothing changes any more.
+                std::future::pending::<()>().await;
+            }
+        });
+        let _ = pause.await;
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.cluster.node()
     }
 
     /// Why this node cannot serve; `None`: it can.
@@ -167,15 +214,31 @@ impl Service {
         (missing > 0).then(|| format!("{missing} shards are recovering"))
     }
 
-    /// Mints an id that no group has had. Source: docs/spec/identifiers.md 5.
+    /// Mints an id that no group has had, of a shard that is led here if there is one: whoever creates a group without
+    /// an id is then answered by the node that it asked. Source: docs/spec/identifiers.md 5.
     ///
     /// # Errors
     /// [`SubmitError::Unavailable`] while the clock is more than 5 s behind what was minted.
-    pub fn mint(&self, kind: Kind) -> Result<GroupId, SubmitError> {
-        self.minter.mint(kind).map_err(|error| {
-            tracing::error!(%error, "no id can be minted");
-            SubmitError::Unavailable { what: "the clock of the node went back" }
-        })
+    pub fn mint(&self, app: AppId, kind: Kind) -> Result<GroupId, SubmitError> {
+        let routing = self.routing.load();
+        let is_led_here = |id: &GroupId| routing.route(slot_of(app, id)).leadership.is_some();
+        let mint = || {
+            self.minter.mint(kind).map_err(|error| {
+                tracing::error!(%error, "no id can be minted");
+                SubmitError::Unavailable { what: "the clock of the node went back" }
+            })
+        };
+        let mut id = mint()?;
+        if routing.routes().iter().all(|route| route.leadership.is_none()) {
+            return Ok(id);
+        }
+        for _ in 1..MINTS_FOR_A_LED_SHARD_MAX {
+            if is_led_here(&id) {
+                break;
+            }
+            id = mint()?;
+        }
+        Ok(id)
     }
 
     /// Mints an id for a request that carries a name of its caller's: a repeated one gets the id of the first.
@@ -190,8 +253,8 @@ impl Service {
         request: ClientRequest,
         deadline: Instant,
     ) -> Result<GroupId, SubmitError> {
-        let id = self.mint(kind)?;
         let (host, leadership) = self.leader_of(slot_of_account(app, &request.caller))?;
+        let id = self.mint(app, kind)?;
         let (reply, minted) = tokio::sync::oneshot::channel();
         host.try_send(Mint { app, request, id, leadership, reply }).map_err(|error| not_sent(&error))?;
         match tokio::time::timeout_at(deadline.into(), minted).await {
@@ -205,9 +268,11 @@ impl Service {
     fn leader_of(&self, slot: Slot) -> Result<(Addr<ShardHost>, Leadership), SubmitError> {
         let routing = self.routing.load();
         let route = routing.route(slot);
-        match route.leadership {
-            Some(leadership) => Ok((route.host.clone(), leadership)),
-            None => Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" }),
+        match (route.leadership, route.leader) {
+            (Some(leadership), _) => Ok((route.host.clone(), leadership)),
+            // One that was elected here a moment ago leads once it has applied the first entry of its term.
+            (None, Some(leader)) if leader != self.cluster.node() => Err(SubmitError::Elsewhere { leader }),
+            (None, _) => Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" }),
         }
     }
 
@@ -247,15 +312,6 @@ impl Service {
         }
     }
 
-    fn route_of(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
-        let routing = self.routing.load();
-        let route = routing.route(slot_of(app, group));
-        match route.leadership {
-            Some(_) => Ok(route.clone()),
-            None => Err(ReadError::Unavailable { what: "no leader is known for the group's shard" }),
-        }
-    }
-
     pub(super) async fn barrier(route: &Route) -> Result<(), ReadError> {
         route
             .handle
@@ -264,10 +320,15 @@ impl Service {
             .map_err(|_| ReadError::Unavailable { what: "no leader answers for the shard" })
     }
 
-    /// Waits until the rows of a group hold every change acknowledged so far.
+    /// Waits until the rows of a shard hold every change acknowledged so far, unless they are taken as they are.
+    async fn fresh(&self, route: &Route) -> Result<(), ReadError> {
+        if self.is_stale { Ok(()) } else { Self::barrier(route).await }
+    }
+
+    /// Waits until the rows of a group are as they are to be read.
     async fn up_to_date(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
-        let route = self.route_of(app, group)?;
-        Self::barrier(&route).await?;
+        let route = self.routing.load().route(slot_of(app, group)).clone();
+        self.fresh(&route).await?;
         Ok(route)
     }
 
@@ -485,13 +546,8 @@ impl Service {
     ) -> Result<AllGroupsPage, ReadError> {
         within(deadline, async {
             let routing = self.routing.load_full();
-            for route in routing.routes() {
-                if route.leadership.is_none() {
-                    return Err(ReadError::Unavailable { what: "no leader is known for a shard" });
-                }
-            }
             // All at once: each is one round for its shard, and none waits for another.
-            let barriers = routing.routes().iter().map(Self::barrier);
+            let barriers = routing.routes().iter().map(|route| self.fresh(route));
             futures::future::try_join_all(barriers).await?;
             // A seek for every slot, whatever the page: always on the pool.
             on_the_pool(move || {
@@ -517,16 +573,18 @@ impl Service {
         within(deadline, async {
             let routing = self.routing.load_full();
             let route = routing.route(slot_of_account(app, account));
-            if route.leadership.is_none() {
+            if !self.is_stale && route.leadership.is_none() {
                 return Err(ReadError::Unavailable { what: "no leader is known for the account's shard" });
             }
-            if self.recovered.missing() > 0 {
+            if !self.is_stale && self.recovered.missing() > 0 {
                 return Err(ReadError::Unavailable { what: "the node is recovering" });
             }
             // Before the wait: a disband that ends during it may have messages here that are not waited for.
             let ending = self.disbanding.now();
-            Self::settle_inbox(route).await?;
-            Self::barrier(route).await?;
+            if !self.is_stale {
+                Self::settle_inbox(route).await?;
+                Self::barrier(route).await?;
+            }
             let all = self.all_joined(&routing, ending, app, account, &query).await?;
             let (total, page) = reads::page(all, &query);
             if !query.with_group && !query.with_own {
@@ -566,7 +624,7 @@ impl Service {
         let asked: Vec<ShardId> =
             all.iter().filter(|j| j.may_have_topics()).map(|j| routing.route(j.slot).shard).collect();
         let count = asked.len() as u64;
-        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(Self::barrier);
+        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(|r| self.fresh(r));
         futures::future::try_join_all(barriers).await?;
         let routing = routing.clone();
         walk(count, move || reads::keep_by_topics(all, |slot| &routing.route(slot).rows, app, has_topics)).await
