@@ -2,16 +2,19 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
-use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, OpenError};
+use bytes::Bytes;
+use muster_cluster::{Attendant, Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NodeId, OpenError};
 use rustc_hash::FxHashMap;
 
 use crate::actors::{self, AppLimits, Existing, HostOptions, Service, StartError};
 use crate::api;
+use crate::api::forward::{Answering, BackDoor, FORWARDED, Nodes};
 use crate::config::{self, AccountMode, AppSettings, Config, ConfigError};
 use crate::id::{AccountId, AppId};
 use crate::metrics;
@@ -117,8 +120,10 @@ impl Node {
         let address = listener.local_addr().map_err(refused)?;
         let readiness = service.clone();
         let disk = cluster.clone();
-        let api =
-            api::Api::new(config, apps, service.clone(), move || readiness.not_ready(), move || disk.flush_time());
+        let others = OtherNodes(cluster.clone());
+        let not_ready = move || readiness.not_ready();
+        let api = api::Api::new(config, apps, service.clone(), others, not_ready, move || disk.flush_time());
+        cluster.attend(Arc::new(Attending { requests: api.back_door() }));
         let http = &config.http;
         let server = HttpServer::new(move || {
             let api = api.clone();
@@ -191,6 +196,35 @@ impl Node {
         for arbiter in self.arbiters {
             let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
+    }
+}
+
+/// The other nodes, as the front door asks them.
+struct OtherNodes(Cluster);
+
+impl Nodes for OtherNodes {
+    fn call(&self, node: NodeId, asked: Bytes, deadline: Instant) -> Answering<'_> {
+        Box::pin(self.0.call(node, asked, deadline))
+    }
+}
+
+/// What this node does for others that ask it.
+struct Attending {
+    requests: BackDoor,
+}
+
+impl Attendant for Attending {
+    fn answer(&self, from: NodeId, call: Bytes, deadline: Instant) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
+        let requests = self.requests.clone();
+        Box::pin(async move {
+            match call.first() {
+                Some(&FORWARDED) => requests.attend(from, call, deadline).await,
+                kind => {
+                    tracing::error!(%from, ?kind, "a node asks for what is not known here");
+                    Bytes::new()
+                }
+            }
+        })
     }
 }
 

@@ -22,6 +22,8 @@ mod reservations;
 mod service;
 mod start;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 mod wire;
 
@@ -30,6 +32,9 @@ pub use host::HostOptions;
 pub use service::{AppLimits, ReadError, Service, SubmitError};
 pub use start::{StartError, start};
 pub use wire::HOST_CALL;
+
+// How another node is named, and why it does not answer.
+pub use muster_cluster::{CallError, NodeId};
 
 // What reads answer is made where rows are read; the front door knows it from here.
 pub use crate::shard::{

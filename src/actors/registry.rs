@@ -145,3 +145,15 @@ impl Handler<Leads> for RegistryActor {
         self.replaced.send_modify(|count| *count += 1);
     }
 }
+
+#[cfg(test)]
+impl RoutingTable {
+    /// The same shards, all but one of them led by another node.
+    pub(super) fn leading_only(&self, shard: Option<u16>, leader: Option<NodeId>) -> Self {
+        let mut table = self.clone();
+        for route in table.routes.iter_mut().filter(|route| Some(route.shard.0) != shard) {
+            (route.leadership, route.leader) = (None, leader);
+        }
+        table
+    }
+}

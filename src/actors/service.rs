@@ -39,6 +39,9 @@ pub enum SubmitError {
     /// No leader, no quorum, or the deadline passed before the proposal was made; nothing happened (60008).
     #[error("unavailable: {what}")]
     Unavailable { what: &'static str },
+    /// Another node leads the shard, as far as this one knows, and has to be asked; nothing happened.
+    #[error("unavailable: node {leader} leads the shard")]
+    Elsewhere { leader: NodeId },
     /// Perhaps something happened (10002, `outcome unknown:`).
     #[error("outcome unknown: {what}")]
     Indeterminate { what: &'static str },
@@ -70,7 +73,13 @@ pub struct Service {
     pub(super) existing: Arc<Existing>,
     minter: Arc<Minter<SystemClock>>,
     pub(super) neighbours: Neighbours,
+    /// Reads take the rows as they are here.
+    is_stale: bool,
 }
+
+/// Ids minted in search of one whose shard is led here. Of three nodes one leads a third of the shards: the search fails
+/// once in half a million times, and then the request takes the way to another node.
+const MINTS_FOR_A_LED_SHARD_MAX: u32 = 32;
 
 const UNREADABLE: ReadError = ReadError::Unavailable { what: "rows cannot be read" };
 
@@ -136,7 +145,8 @@ impl Service {
         minter: Arc<Minter<SystemClock>>,
         neighbours: Neighbours,
     ) -> Self {
-        Self { routing, routes_changed, cluster, limits, existing: Arc::default(), minter, neighbours }
+        let existing = Arc::default();
+        Self { routing, routes_changed, cluster, limits, existing, minter, neighbours, is_stale: false }
     }
 
     /// Says which accounts exist; unless told, everybody does.
@@ -150,6 +160,43 @@ impl Service {
         let mut changed = self.routes_changed.clone();
         changed.mark_unchanged();
         changed
+    }
+
+    /// The same service, whose reads take the rows as they are here: no leader is asked and nothing is waited for.
+    /// [`Service::staleness`] says how far they may be behind. Who exists is still looked up as ever.
+    pub fn stale(&self) -> Self {
+        Self { is_stale: true, ..self.clone() }
+    }
+
+    /// How long ago every change was here that had been acknowledged anywhere by then; `None`: that cannot be said.
+    pub fn staleness(&self) -> Option<Duration> {
+        // What is led here is here. A replica that follows does not tell yet when it has heard of its leader.
+        self.routing.load().routes().iter().all(|route| route.leadership.is_some()).then_some(Duration::ZERO)
+    }
+
+    /// Whether what is unavailable now may be available in a moment.
+    pub fn may_recover(&self) -> bool {
+        !matches!(self.cluster.health(), Health::Failed { .. })
+    }
+
+    /// Returns when it may be worth asking again for what was unavailable: when somebody leads something new, though not
+    /// before `at_least`, and after `at_most` in any case.
+    pub async fn until_routes_change(&self, at_least: Duration, at_most: Duration) {
+        let mut changed = self.routes_changed();
+        let pause = tokio::time::timeout(at_most, async {
+            // Leaders change together, as when a node is lost: not everybody is to ask again for each of them.
+            tokio::time::sleep(at_least).await;
+            if changed.changed().await.is_err() {
+                // The registry ended with the node: nothing changes any more.
+                std::future::pending::<()>().await;
+            }
+        });
+        let _ = pause.await;
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.cluster.node()
     }
 
     /// Why this node cannot serve; `None`: it can.
@@ -171,15 +218,31 @@ impl Service {
         (missing > 0).then(|| format!("{missing} shards are recovering"))
     }
 
-    /// Mints an id that no group has had. Source: docs/spec/identifiers.md 5.
+    /// Mints an id that no group has had, of a shard that is led here if there is one: whoever creates a group without
+    /// an id is then answered by the node that it asked. Source: docs/spec/identifiers.md 5.
     ///
     /// # Errors
     /// [`SubmitError::Unavailable`] while the clock is more than 5 s behind what was minted.
-    pub fn mint(&self, kind: Kind) -> Result<GroupId, SubmitError> {
-        self.minter.mint(kind).map_err(|error| {
-            tracing::error!(%error, "no id can be minted");
-            SubmitError::Unavailable { what: "the clock of the node went back" }
-        })
+    pub fn mint(&self, app: AppId, kind: Kind) -> Result<GroupId, SubmitError> {
+        let routing = self.routing.load();
+        let is_led_here = |id: &GroupId| routing.route(slot_of(app, id)).leadership.is_some();
+        let mint = || {
+            self.minter.mint(kind).map_err(|error| {
+                tracing::error!(%error, "no id can be minted");
+                SubmitError::Unavailable { what: "the clock of the node went back" }
+            })
+        };
+        let mut id = mint()?;
+        if routing.routes().iter().all(|route| route.leadership.is_none()) {
+            return Ok(id);
+        }
+        for _ in 1..MINTS_FOR_A_LED_SHARD_MAX {
+            if is_led_here(&id) {
+                break;
+            }
+            id = mint()?;
+        }
+        Ok(id)
     }
 
     /// Mints an id for a request that carries a name of its caller's: a repeated one gets the id of the first.
@@ -194,7 +257,7 @@ impl Service {
         request: ClientRequest,
         deadline: Instant,
     ) -> Result<GroupId, SubmitError> {
-        let id = self.mint(kind)?;
+        let id = self.mint(app, kind)?;
         let shard = self.routing.load().route(slot_of_account(app, &request.caller)).shard;
         self.mint_at(shard, app, request, id, deadline).await
     }
@@ -224,9 +287,11 @@ impl Service {
     fn leader_of(&self, slot: Slot) -> Result<(Addr<ShardHost>, Leadership), SubmitError> {
         let routing = self.routing.load();
         let route = routing.route(slot);
-        match route.leadership {
-            Some(leadership) => Ok((route.host.clone(), leadership)),
-            None => Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" }),
+        match (route.leadership, route.leader) {
+            (Some(leadership), _) => Ok((route.host.clone(), leadership)),
+            // One that was elected here a moment ago leads once it has applied the first entry of its term.
+            (None, Some(leader)) if leader != self.cluster.node() => Err(SubmitError::Elsewhere { leader }),
+            (None, _) => Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" }),
         }
     }
 
@@ -266,15 +331,6 @@ impl Service {
         }
     }
 
-    fn route_of(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
-        let routing = self.routing.load();
-        let route = routing.route(slot_of(app, group));
-        match route.has_leader(self.cluster.node()) {
-            true => Ok(route.clone()),
-            false => Err(ReadError::Unavailable { what: "no leader is known for the group's shard" }),
-        }
-    }
-
     pub(super) async fn barrier(route: &Route) -> Result<(), ReadError> {
         route
             .handle
@@ -283,10 +339,15 @@ impl Service {
             .map_err(|_| ReadError::Unavailable { what: "no leader answers for the shard" })
     }
 
-    /// Waits until the rows of a group hold every change acknowledged so far.
+    /// Waits until the rows of a shard hold every change acknowledged so far, unless they are taken as they are.
+    async fn fresh(&self, route: &Route) -> Result<(), ReadError> {
+        if self.is_stale { Ok(()) } else { Self::barrier(route).await }
+    }
+
+    /// Waits until the rows of a group are as they are to be read.
     async fn up_to_date(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
-        let route = self.route_of(app, group)?;
-        Self::barrier(&route).await?;
+        let route = self.routing.load().route(slot_of(app, group)).clone();
+        self.fresh(&route).await?;
         Ok(route)
     }
 
@@ -491,11 +552,8 @@ impl Service {
     ) -> Result<AllGroupsPage, ReadError> {
         within(deadline, async {
             let routing = self.routing.load_full();
-            if !routing.leaderless(self.cluster.node()).is_empty() {
-                return Err(ReadError::Unavailable { what: "no leader is known for a shard" });
-            }
             // All at once: each is one round for its shard, and none waits for another.
-            let barriers = routing.routes().iter().map(Self::barrier);
+            let barriers = routing.routes().iter().map(|route| self.fresh(route));
             futures::future::try_join_all(barriers).await?;
             // A seek for every slot, whatever the page: always on the pool.
             on_the_pool(move || {
@@ -521,16 +579,12 @@ impl Service {
         within(deadline, async {
             let routing = self.routing.load_full();
             let shard = routing.route(slot_of_account(app, account)).shard;
-            // Who leads the groups' shards says which are ending before the rows are looked at: what has ended by then
-            // is in the rows.
-            let endings = async { Ok(Arc::new(self.neighbours.endings().await)) };
-            let (endings, settled) = futures::try_join!(endings, self.neighbours.settle(shard))?;
-            self.neighbours.catch_up(shard, settled).await?;
-            let all = self.all_joined(&routing, endings.clone(), app, account, &query).await?;
-            let mut shards: Vec<ShardId> = all.iter().map(|joined| routing.route(joined.slot).shard).collect();
-            shards.sort_unstable();
-            shards.dedup();
-            self.neighbours.confirm_endings(&endings, &shards).await?;
+            let all = match self.is_stale {
+                true => {
+                    self.all_joined(&routing, Arc::new(self.neighbours.endings_here()), app, account, &query).await?
+                }
+                false => self.all_joined_by_now(&routing, shard, app, account, &query).await?,
+            };
             let (total, page) = reads::page(all, &query);
             if !query.with_group && !query.with_own {
                 return Ok(reads::ids_only(total, page));
@@ -543,6 +597,28 @@ impl Service {
             Ok(JoinedList { total, groups })
         })
         .await
+    }
+
+    /// The whole list that matches, with everything that was acknowledged before the call.
+    async fn all_joined_by_now(
+        &self,
+        routing: &Arc<RoutingTable>,
+        shard: ShardId,
+        app: AppId,
+        account: &AccountId,
+        query: &JoinedQuery,
+    ) -> Result<Vec<Joined>, ReadError> {
+        // Who leads the groups' shards says which are ending before the rows are looked at: what has ended by then is
+        // in the rows.
+        let endings = async { Ok(Arc::new(self.neighbours.endings().await)) };
+        let (endings, settled) = futures::try_join!(endings, self.neighbours.settle(shard))?;
+        self.neighbours.catch_up(shard, settled).await?;
+        let all = self.all_joined(routing, endings.clone(), app, account, query).await?;
+        let mut shards: Vec<ShardId> = all.iter().map(|joined| routing.route(joined.slot).shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        self.neighbours.confirm_endings(&endings, &shards).await?;
+        Ok(all)
     }
 
     /// The whole list that matches, from the account's rows and, where those do not say, from the groups'.
@@ -568,7 +644,7 @@ impl Service {
         let asked: Vec<ShardId> =
             all.iter().filter(|j| j.may_have_topics()).map(|j| routing.route(j.slot).shard).collect();
         let count = asked.len() as u64;
-        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(Self::barrier);
+        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(|r| self.fresh(r));
         futures::future::try_join_all(barriers).await?;
         let routing = routing.clone();
         walk(count, move || reads::keep_by_topics(all, |slot| &routing.route(slot).rows, app, has_topics)).await

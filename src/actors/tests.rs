@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions};
+use muster_cluster::Cluster;
 
 use super::*;
 use crate::group::{
@@ -96,7 +96,7 @@ fn calls_to(service: Arc<std::sync::OnceLock<Service>>, wiring: Wiring) -> line:
         Box::pin(async move {
             match service.get() {
                 Some(service) if !is_lost => Ok(service.attend(node, call.slice(1..), deadline).await),
-                _ => Err(muster_cluster::CallError::Lost),
+                _ => Err(CallError::Lost),
             }
         })
     })
@@ -108,24 +108,7 @@ async fn start_by(
     folder: &std::path::Path,
     limits: Limits,
 ) -> (Cluster, Service) {
-    let cluster = Cluster::open(ClusterOptions {
-        data_dir: folder.to_owned(),
-        shards: 4,
-        disk: DiskOptions {
-            flush: false,
-            block_cache_bytes: 8 << 20,
-            row_cache_bytes: 1 << 20,
-            memtable_bytes: 8 << 20,
-            wal_bytes: 64 << 20,
-            start_check_bytes_max: u64::MAX,
-            observer: DiskObserver::default(),
-        },
-        heartbeat: Duration::from_millis(150),
-        election_min: Duration::from_millis(600),
-        election_max: Duration::from_millis(1000),
-        log_bytes_max: 16 << 20,
-    })
-    .unwrap();
+    let cluster = Cluster::open(testing::options(folder)).unwrap();
     let limits: AppLimits = Arc::new([(APP, Arc::new(limits))].into_iter().collect());
     let arbiters = [actix_rt::Arbiter::current()];
     let itself = Arc::new(std::sync::OnceLock::new());
@@ -687,4 +670,42 @@ async fn a_call_that_cannot_be_read_does_nothing() {
         assert_eq!(wire::decode_answer(&answer), Ok(failed.clone()), "{call:?}");
     }
     cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_minted_id_belongs_to_a_shard_that_is_led_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = testing::a_service(folder.path(), APP).await;
+    let other = NodeId(9 << 32);
+    for shard in 0..testing::SHARDS {
+        let one_of_four = testing::leading_only(&service, Some(shard), Some(other));
+        for _ in 0..50 {
+            let id = one_of_four.mint(APP, Kind::Public).unwrap();
+            assert_eq!(muster_cluster::shard_of_slot(crate::shard::slot_of(APP, &id), testing::SHARDS).0, shard);
+        }
+    }
+    let none = testing::leading_only(&service, None, Some(other));
+    assert!(none.mint(APP, Kind::Public).is_ok());
+}
+
+#[actix_rt::test]
+async fn who_does_not_lead_says_who_does_and_reads_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = testing::a_service(folder.path(), APP).await;
+    let other = NodeId(9 << 32);
+    let follower = testing::leading_only(&service, None, Some(other));
+    let g = group("g");
+    let submitted = follower.submit(APP, g.clone(), create(None, &[]), None, soon()).await;
+    assert_eq!(submitted, Err(SubmitError::Elsewhere { leader: other }));
+    // A node that is the leader by name only has nobody to name yet.
+    for leader in [None, Some(service.node())] {
+        let leaderless = testing::leading_only(&service, None, leader);
+        let submitted = leaderless.submit(APP, g.clone(), create(None, &[]), None, soon()).await;
+        assert!(matches!(submitted, Err(SubmitError::Unavailable { .. })), "{submitted:?}");
+    }
+    assert_eq!(follower.version(APP, &g, soon()).await, Ok(None));
+    service.submit(APP, g.clone(), create(None, &[]), None, soon()).await.unwrap();
+    assert!(follower.version(APP, &g, soon()).await.unwrap().is_some());
+    assert!(follower.stale().version(APP, &g, soon()).await.unwrap().is_some());
+    assert_eq!((service.staleness(), follower.staleness()), (Some(Duration::ZERO), None));
 }
