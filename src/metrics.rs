@@ -87,12 +87,17 @@ catalogue! {
     gauge http_shedding_changes = "muster_http_shedding_changes", "1 while some changes are refused at the door, 0 while all are let in";
     counter http_panics = "muster_http_panics_total", "handlers that panicked; each is a defect";
     counter kept_answers = "muster_http_kept_answers_total", "reads answered as before because nothing they show has changed";
+    counter forwards_sent = "muster_forwards_sent_total", "requests that another node was asked to carry out, because it leads what they are about";
+    counter forwards_received = "muster_forwards_received_total", "requests that other nodes asked this one to carry out";
+    counter forward_failures = "muster_forward_failures_total", "requests sent to another node that could not be reached, or did not answer in time";
+    counter retries = "muster_retries_total", "times that a request waited and was tried again, mostly because its shard had no leader";
     counter auth_failures = "muster_auth_failures_total", "signatures that did not verify";
     counter auth_locked = "muster_auth_locked_total", "requests refused with 70050 after too many failed signatures";
     counter proposals = "muster_proposals_total", "commands handed to the log";
     counter entries_applied = "muster_entries_applied_total", "log entries applied by this replica";
     counter conflicts = "muster_conflicts_total", "proposals that met a newer version of their group and were dropped";
     gauge outbox_rows = "muster_outbox_rows", "outbox rows not yet delivered, over the shards led here";
+    counter notes_dropped = "muster_notes_dropped_total", "messages between shards that were dropped because too many waited for a node; what matters is said again";
     gauge groups_active = "muster_groups_active", "groups held in memory";
     counter activations = "muster_activations_total", "groups loaded from rows";
     counter passivations = "muster_passivations_total", "groups let go because they were idle or over budget";

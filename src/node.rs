@@ -2,16 +2,21 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
-use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodesOptions, OpenError};
+use bytes::Bytes;
+use muster_cluster::{
+    Attendant, Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodeId, NodesOptions, OpenError,
+};
 use rustc_hash::FxHashMap;
 
-use crate::actors::{self, AppLimits, Existing, HostOptions, Service, StartError};
+use crate::actors::{self, AppLimits, Existing, HOST_CALL, HostOptions, Service, StartError};
 use crate::api;
+use crate::api::forward::{Answering, BackDoor, FORWARDED, Nodes};
 use crate::config::{self, AccountMode, AppSettings, Config, ConfigError};
 use crate::id::{AccountId, AppId};
 use crate::metrics;
@@ -102,6 +107,9 @@ impl Node {
         let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
         let service = actors::start(cluster.clone(), &handles, host_options(config, cluster.shards()), of_apps).await?;
         let service = service.with_accounts(existing(config.accounts.mode, &apps));
+        // From now on: the shards of all nodes wait for each other to recover.
+        let requests = Arc::new(OnceLock::new());
+        cluster.attend(Arc::new(Attending { hosts: service.clone(), requests: requests.clone() }));
         tokio::select! {
             ready = service.until_ready(START_TIMEOUT) => ready.map_err(NodeError::NotReady)?,
             // What recovery reads may be damaged, and what it writes may fail: then there is nothing to wait for.
@@ -117,8 +125,10 @@ impl Node {
         let address = listener.local_addr().map_err(refused)?;
         let readiness = service.clone();
         let disk = cluster.clone();
-        let api =
-            api::Api::new(config, apps, service.clone(), move || readiness.not_ready(), move || disk.flush_time());
+        let others = OtherNodes(cluster.clone());
+        let not_ready = move || readiness.not_ready();
+        let api = api::Api::new(config, apps, service.clone(), others, not_ready, move || disk.flush_time());
+        let _ = requests.set(api.back_door());
         let http = &config.http;
         let server = HttpServer::new(move || {
             let api = api.clone();
@@ -191,6 +201,38 @@ impl Node {
         for arbiter in self.arbiters {
             let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
+    }
+}
+
+/// The other nodes, as the front door asks them.
+struct OtherNodes(Cluster);
+
+impl Nodes for OtherNodes {
+    fn call(&self, node: NodeId, asked: Bytes, deadline: Instant) -> Answering<'_> {
+        Box::pin(self.0.call(node, asked, deadline))
+    }
+}
+
+/// What this node does for others that ask it.
+struct Attending {
+    hosts: Service,
+    /// Not before this node serves requests itself.
+    requests: Arc<OnceLock<BackDoor>>,
+}
+
+impl Attendant for Attending {
+    fn answer(&self, from: NodeId, call: Bytes, deadline: Instant) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
+        let (hosts, requests) = (self.hosts.clone(), self.requests.clone());
+        Box::pin(async move {
+            match call.first() {
+                Some(&HOST_CALL) => hosts.attend(from, call.slice(1..), deadline).await,
+                Some(&FORWARDED) => requests.get().cloned().unwrap_or_default().attend(from, call, deadline).await,
+                kind => {
+                    tracing::error!(%from, ?kind, "a node asks for what is not known here");
+                    Bytes::new()
+                }
+            }
+        })
     }
 }
 

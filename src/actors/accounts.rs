@@ -5,13 +5,13 @@
 
 use std::time::Instant;
 
+use futures::FutureExt;
+use futures::future::join_all;
 use muster_cluster::ShardId;
 use rustc_hash::FxHashMap;
 
-use super::call::{Caller, call};
-use super::message::ChangeAccounts;
 use super::quota::must_exist;
-use super::service::{not_sent, unreadable, within};
+use super::service::{unreadable, within};
 use super::{ReadError, Service, SubmitError};
 use crate::group::Command;
 use crate::id::{AccountId, AppId};
@@ -82,13 +82,9 @@ impl Service {
         let mut asked = Vec::new();
         for (shard, places) in self.by_shard(app, changes.iter().map(IdentityChange::account)) {
             let of_shard = places.iter().map(|place| changes[*place].clone()).collect();
-            asked.push((places, self.ask_shard(shard, app, of_shard, deadline)));
+            asked.push(self.change_of_shard(shard, app, of_shard, deadline).map(|outcome| (places, outcome)));
         }
-        for (places, sent) in asked {
-            let outcome = match sent {
-                Ok(caller) => caller.wait().await,
-                Err(error) => Err(error),
-            };
+        for (places, outcome) in join_all(asked).await {
             match outcome {
                 Ok(unknown) => unknown.into_iter().for_each(|position| results[places[position]] = Ok(false)),
                 Err(error) => places.into_iter().for_each(|place| results[place] = Err(error.clone())),
@@ -97,22 +93,18 @@ impl Service {
         results
     }
 
-    fn ask_shard(
+    /// At the leader of the shard, wherever it is.
+    async fn change_of_shard(
         &self,
         shard: ShardId,
         app: AppId,
         changes: Vec<IdentityChange>,
         deadline: Instant,
-    ) -> Result<Caller<Vec<usize>>, SubmitError> {
-        self.takes_writes()?;
-        let routing = self.routing.load();
-        let route = &routing.routes()[usize::from(shard.0)];
-        let Some(leadership) = route.leadership else {
-            return Err(SubmitError::Unavailable { what: "no leader is known for the account's shard" });
-        };
-        let (call, caller) = call(deadline);
-        route.host.try_send(ChangeAccounts { app, changes, leadership, call }).map_err(|error| not_sent(&error))?;
-        Ok(caller)
+    ) -> Result<Vec<usize>, SubmitError> {
+        if self.neighbours.is_here(shard) {
+            self.takes_writes()?;
+        }
+        self.neighbours.change_accounts(shard, app, changes, deadline).await
     }
 
     /// Reads whether accounts exist, in that order. Where everybody does, those are meant of whom something is
@@ -136,14 +128,13 @@ impl Service {
         let routing = self.routing.load_full();
         for (shard, places) in self.by_shard(app, accounts.iter().copied()) {
             let route = &routing.routes()[usize::from(shard.0)];
-            if route.leadership.is_none() {
-                return Err(ReadError::Unavailable { what: "no leader is known for the account's shard" });
-            }
             if by_mention {
                 // A mention comes from the group's shard, as a message.
-                Self::settle_inbox(route).await?;
+                let settled = self.neighbours.settle(shard).await?;
+                self.neighbours.catch_up(shard, settled).await?;
+            } else {
+                Self::barrier(route).await?;
             }
-            Self::barrier(route).await?;
             let named: Vec<&AccountId> = places.iter().map(|place| accounts[*place]).collect();
             let found = identities::known(&route.rows, app, &named, by_mention).map_err(unreadable)?;
             for (place, is_known) in places.into_iter().zip(found) {

@@ -24,11 +24,15 @@ pub(super) type Sent = (u64, Arc<Vec<Effect>>);
 
 #[derive(Debug)]
 struct Target {
+    /// The highest that its leaders have spoken in.
+    term: u64,
     /// Not yet applied by the target, in order.
     rows: VecDeque<OutboxRow>,
     /// Sequence of the last row handed over.
     sent: u64,
     sent_at: Instant,
+    /// It is to be spoken to, though there is nothing to hand over: it owes a word.
+    is_nudged: bool,
     received: u64,
     /// Applied by the target.
     delivered: u64,
@@ -42,14 +46,20 @@ impl Target {
     fn new(head: OutboxHead) -> Self {
         let before = head.first - 1;
         Self {
+            term: 0,
             rows: VecDeque::new(),
             sent: before,
             sent_at: Instant::now(),
+            is_nudged: false,
             received: before,
             delivered: before,
             acknowledging: before,
             acknowledged: before,
         }
+    }
+
+    fn newest(&self) -> u64 {
+        self.rows.back().map_or(self.delivered, |row| row.seq)
     }
 }
 
@@ -85,8 +95,7 @@ impl Courier {
     pub fn take(&mut self, rows: Vec<OutboxRow>) {
         for row in rows {
             let target = self.targets.entry(row.target).or_insert_with(|| Target::new(OutboxHead::default()));
-            let last = target.rows.back().map_or(target.delivered, |r| r.seq);
-            if row.seq > last {
+            if row.seq > target.newest() {
                 target.rows.push_back(row);
                 metrics::get().outbox_rows.increment(1.0);
             }
@@ -103,6 +112,8 @@ impl Courier {
                 target.rows.iter().skip(skip).take(DELIVERY_ROWS_MAX).map(|r| (r.seq, r.effects.clone())).collect();
             if let Some((last, _)) = rows.last() {
                 target.sent = *last;
+            }
+            if std::mem::take(&mut target.is_nudged) || !rows.is_empty() {
                 target.sent_at = Instant::now();
                 due.push((*id, rows));
             }
@@ -114,24 +125,33 @@ impl Courier {
         self.targets.get(&target).map_or(0, |t| t.received)
     }
 
-    /// The target's leader says how far it holds the rows.
+    /// The sequence of the newest row for a target; 0: there was none yet.
+    pub fn newest(&self, target: ShardId) -> u64 {
+        self.targets.get(&target).map_or(0, Target::newest)
+    }
+
+    /// The target's leader of that term says how far it holds the rows, and how far it has applied them.
     ///
-    /// `again`: it missed rows, or is a new leader that holds less than the last one did; what follows is sent again.
-    pub fn receipt(&mut self, id: ShardId, through: u64, again: bool) {
-        let Some(target) = self.targets.get_mut(&id) else { return };
-        target.received = target.received.max(through);
+    /// A leader of a higher term than before may hold less than the last one did: what follows is sent again. So it is
+    /// with `again`: it missed rows. Who leads no more is not listened to.
+    pub fn receipt(&mut self, id: ShardId, term: u64, through: u64, applied: u64, again: bool) {
+        let target = self.targets.entry(id).or_insert_with(|| Target::new(OutboxHead::default()));
+        if term < target.term {
+            return;
+        }
+        // Nobody can hold what was never sent.
+        let (through, applied) = (through.min(target.newest()), applied.min(target.newest()));
+        if term > target.term {
+            target.term = term;
+            (target.received, target.sent) = (through.max(target.delivered), through.max(target.delivered));
+        }
+        target.received = target.received.max(through).max(applied);
         if again {
             target.sent = target.sent.min(through);
         }
-    }
-
-    /// The target has applied the rows.
-    pub fn delivered(&mut self, id: ShardId, through: u64) {
-        let Some(target) = self.targets.get_mut(&id) else { return };
-        target.delivered = target.delivered.max(through);
-        target.received = target.received.max(through);
-        target.sent = target.sent.max(through);
-        while target.rows.front().is_some_and(|r| r.seq <= through) {
+        target.delivered = target.delivered.max(applied);
+        target.sent = target.sent.max(target.delivered);
+        while target.rows.front().is_some_and(|r| r.seq <= target.delivered) {
             target.rows.pop_front();
             metrics::get().outbox_rows.decrement(1.0);
         }
@@ -167,27 +187,31 @@ impl Courier {
         }
     }
 
+    /// What was not received is sent again; who has received all and never said that it is applied is asked for it.
     pub fn repeat_lost(&mut self, now: Instant) {
         for target in self.targets.values_mut() {
-            if target.sent > target.received && now.duration_since(target.sent_at) >= REPEAT_AFTER {
-                target.sent = target.received;
+            if now.duration_since(target.sent_at) < REPEAT_AFTER {
+                continue;
             }
+            target.is_nudged = !target.rows.is_empty();
+            target.sent = target.sent.min(target.received);
         }
     }
 
-    /// Remembers a disbanded group until every row so far is received: its members were told by many of them.
-    pub fn when_received(&mut self, job: Job) {
+    /// Remembers a disbanded group until every row so far is applied where it was for: its members were told by many
+    /// of them.
+    pub fn when_delivered(&mut self, job: Job) {
         let newest = |(id, target): (&ShardId, &Target)| Some((*id, target.rows.back()?.seq));
         self.telling.push((self.targets.iter().filter_map(newest).collect(), job));
     }
 
-    /// Disbanded groups that everybody has heard of.
+    /// Disbanded groups that are in no list any more.
     pub fn told(&mut self) -> Vec<Job> {
         let targets = &self.targets;
-        let heard = |needs: &Vec<(ShardId, u64)>| {
-            needs.iter().all(|(id, seq)| targets.get(id).is_some_and(|t| t.received >= *seq))
+        let is_told = |needs: &Vec<(ShardId, u64)>| {
+            needs.iter().all(|(id, seq)| targets.get(id).is_some_and(|t| t.delivered >= *seq))
         };
-        self.telling.extract_if(.., |(needs, _)| heard(needs)).map(|(_, job)| job).collect()
+        self.telling.extract_if(.., |(needs, _)| is_told(needs)).map(|(_, job)| job).collect()
     }
 }
 
@@ -219,42 +243,78 @@ mod tests {
     fn a_new_leader_of_the_target_gets_what_the_last_one_lost() {
         let mut courier = Courier::new(vec![], vec![row(1), row(2), row(3)], 10);
         courier.due();
-        courier.receipt(TARGET, 3, false);
-        courier.delivered(TARGET, 1);
-        courier.receipt(TARGET, 1, true);
+        courier.receipt(TARGET, 4, 3, 1, false);
+        courier.receipt(TARGET, 6, 1, 1, false);
         assert_eq!(seqs(courier.due()), [2, 3]);
+        // The one before does not know that it leads no more, and what it holds is lost.
+        courier.receipt(TARGET, 4, 3, 1, false);
+        assert_eq!(courier.received(TARGET), 1);
+        courier.repeat_lost(Instant::now() + REPEAT_AFTER);
+        assert_eq!(seqs(courier.due()), [2, 3]);
+    }
+
+    #[test]
+    fn rows_that_were_missed_are_sent_again() {
+        let mut courier = Courier::new(vec![], vec![row(1), row(2), row(3)], 10);
+        courier.due();
+        courier.receipt(TARGET, 4, 1, 0, true);
+        assert_eq!(seqs(courier.due()), [2, 3]);
+    }
+
+    #[test]
+    fn nobody_is_believed_to_hold_what_was_never_sent() {
+        let mut courier = Courier::new(vec![], vec![row(1)], 10);
+        courier.receipt(TARGET, 4, u64::MAX, u64::MAX, false);
+        courier.take(vec![row(2)]);
+        assert_eq!((courier.received(TARGET), seqs(courier.due())), (1, vec![2]));
+        assert_eq!((courier.newest(TARGET), courier.newest(ShardId(5))), (2, 0));
     }
 
     #[test]
     fn what_nobody_received_is_repeated() {
         let mut courier = Courier::new(vec![], vec![row(1), row(2)], 10);
         courier.due();
-        courier.receipt(TARGET, 1, false);
+        courier.receipt(TARGET, 1, 1, 0, false);
         courier.repeat_lost(Instant::now() + REPEAT_AFTER);
         assert_eq!(seqs(courier.due()), [2]);
+    }
+
+    #[test]
+    fn who_does_not_say_that_it_has_applied_is_asked() {
+        let mut courier = Courier::new(vec![], vec![row(1)], 10);
+        courier.due();
+        courier.receipt(TARGET, 1, 1, 0, false);
+        assert!(courier.due().is_empty());
+        courier.repeat_lost(Instant::now() + REPEAT_AFTER);
+        let due = courier.due();
+        assert_eq!((due.len(), due[0].1.len()), (1, 0), "a word without rows");
+        courier.receipt(TARGET, 1, 1, 1, false);
+        courier.repeat_lost(Instant::now() + REPEAT_AFTER);
+        assert!(courier.due().is_empty());
     }
 
     #[test]
     fn truncation_is_proposed_once_and_only_behind_what_is_applied() {
         let mut courier = Courier::new(vec![], vec![row(1), row(2)], 10);
         courier.due();
-        courier.receipt(TARGET, 2, false);
+        courier.receipt(TARGET, 1, 2, 0, false);
         assert!(courier.unacknowledged().is_empty());
-        courier.delivered(TARGET, 1);
+        courier.receipt(TARGET, 1, 2, 1, false);
         assert_eq!(courier.unacknowledged(), [(TARGET, 1)]);
         assert!(courier.unacknowledged().is_empty());
     }
 
     #[test]
-    fn a_disbanded_group_is_remembered_until_all_that_tell_of_it_are_received() {
+    fn a_disbanded_group_is_remembered_until_all_that_tell_of_it_are_applied() {
         let other = ShardId(2);
         let job = Job { slot: muster_cluster::Slot(7), gno: crate::id::Gno(3) };
         let mut courier = Courier::new(vec![], vec![row(1), OutboxRow { target: other, ..row(1) }], 10);
-        courier.when_received(job);
+        courier.when_delivered(job);
         courier.due();
-        courier.receipt(TARGET, 1, false);
+        courier.receipt(TARGET, 1, 1, 1, false);
+        courier.receipt(other, 1, 1, 0, false);
         assert!(courier.told().is_empty());
-        courier.receipt(other, 1, false);
+        courier.receipt(other, 1, 1, 1, false);
         assert_eq!(courier.told(), [job]);
     }
 

@@ -6,27 +6,28 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use muster_cluster::{DiskError, Leadership, Lookup, Rows, ShardHandle, ShardId};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use super::active::{Active, ActiveGroups};
 use super::courier::Courier;
-use super::disbanding::Disbanding;
 use super::group::{ACTIVE_GROUP_BYTES, GroupActor};
 use super::inbox::{Held, Inbox};
 use super::message::{
-    Again, AppliedEntries, Cancel, ChangeAccounts, Deliver, Delivered, EntryOrigin, Flush, Grant, GroupKey,
+    Again, AppliedEntries, Cancel, ChangeAccounts, Deliver, EntryOrigin, Flush, Grant, GroupKey, Introduced,
     LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
     SettleInbox, Settled, Submit, Turn, TurnFor,
 };
+use super::neighbours::{Neighbours, Wanted, confirm};
 use super::quota::{day_of, takes_of};
+use super::recovering::Recovering;
 use super::reservations::Reservations;
 use super::{ReadError, SubmitError};
 use crate::group::{AppLimit, Limits};
@@ -34,7 +35,7 @@ use crate::id::{AccountId, AppId};
 use crate::metrics;
 use crate::shard::{
     AccountsEntry, AppliedProposal, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer, RequestAnswer,
-    RequestForm, buckets_searched, minted_of, recover, shard_of_account, shard_of_app, shard_of_quota,
+    buckets_searched, minted_of, recover, shard_of_account, shard_of_app, shard_of_quota,
 };
 use crate::time::{Clock, Stamp};
 
@@ -90,44 +91,27 @@ fn count_unreadable(error: &DiskError) -> SubmitError {
     SubmitError::Unavailable { what: "a limit's rows cannot be read" }
 }
 
-/// Which shards of this node serve, by shard.
+/// Which shards led here have recovered, by shard.
 ///
-/// A host has recovered once the shards it owed messages when it began have received them: from then on a read of
+/// A leadership has once it holds again whatever earlier ones had received from other shards: from then on a read of
 /// an account waits for everything that was acknowledged before.
 #[derive(Clone)]
-pub struct Recoveries(Arc<[AtomicBool]>);
+pub struct Recoveries(Arc<[AtomicU64]>);
 
 impl Recoveries {
     pub fn new(shards: u16) -> Self {
-        Self((0..shards).map(|_| AtomicBool::new(false)).collect())
+        Self((0..shards).map(|_| AtomicU64::new(0)).collect())
     }
 
-    fn set(&self, shard: ShardId, is_recovered: bool) {
-        self.0[usize::from(shard.0)].store(is_recovered, Ordering::Release);
+    /// `None`: no leadership of this process has, or it is over.
+    fn set(&self, shard: ShardId, term: Option<u64>) {
+        self.0[usize::from(shard.0)].store(term.unwrap_or(0), Ordering::Release);
     }
 
-    /// How many shards do not serve yet.
-    pub fn missing(&self) -> usize {
-        self.0.iter().filter(|shard| !shard.load(Ordering::Acquire)).count()
+    /// Whether that leadership has. Terms begin at 1.
+    pub fn contains(&self, shard: ShardId, leadership: Leadership) -> bool {
+        self.0[usize::from(shard.0)].load(Ordering::Acquire) == leadership.term
     }
-}
-
-/// The hosts of all shards of this node, by shard.
-pub type Peers = Arc<std::sync::OnceLock<Vec<Peer>>>;
-
-/// What all hosts of a node share.
-#[derive(Clone)]
-pub struct Neighbours {
-    pub peers: Peers,
-    pub disbanding: Disbanding,
-    pub recovered: Recoveries,
-}
-
-/// One shard's host and rows, as its neighbours on this node use them.
-#[derive(Clone)]
-pub struct Peer {
-    pub host: Addr<ShardHost>,
-    pub lookups: Lookups,
 }
 
 /// What a host and the groups of one leadership share on their arbiter.
@@ -144,8 +128,7 @@ pub struct Shared {
     /// Groups that stopped by themselves.
     stopped: RefCell<Vec<GroupKey>>,
     host: Addr<ShardHost>,
-    peers: Peers,
-    shards: u16,
+    neighbours: Neighbours,
 }
 
 impl Shared {
@@ -182,31 +165,7 @@ impl Shared {
 
     /// Gives back what was reserved for a command that changed nothing.
     pub(super) fn cancel(&self, key: &GroupKey, reserved: &Reserved) {
-        let Some(peers) = self.peers.get() else { return };
-        for account in &reserved.held {
-            let shard = shard_of_account(key.app, account, self.shards);
-            let cancel = Cancel { accounts: vec![account.clone()], ..Cancel::nothing(key.app) };
-            peers[usize::from(shard.0)].host.do_send(cancel);
-        }
-        if reserved.quota_held
-            && let Some(day) = reserved.quota_day
-        {
-            let shard = shard_of_quota(key.app, day, self.shards);
-            let cancel = Cancel { quota_day: Some(day), ..Cancel::nothing(key.app) };
-            peers[usize::from(shard.0)].host.do_send(cancel);
-        }
-        self.release_app(key.app, &reserved.app_held);
-    }
-
-    /// Gives back places in limits on all groups of an app: the group is counted where it is, or came to nothing.
-    fn release_app(&self, app: AppId, held: &[AppLimit]) {
-        if held.is_empty() {
-            return;
-        }
-        let Some(peers) = self.peers.get() else { return };
-        let shard = shard_of_app(app, self.shards);
-        let cancel = Cancel { app_limits: held.to_vec(), ..Cancel::nothing(app) };
-        peers[usize::from(shard.0)].host.do_send(cancel);
+        self.neighbours.cancel(key.app, reserved);
     }
 }
 
@@ -221,9 +180,7 @@ struct Leading {
     reservations: Reservations,
     /// Answers that wait until the shards of the accounts they name know of them.
     unindexed: Vec<Unindexed>,
-    /// Outbox sequence by target when this leadership began.
-    owed: Vec<(ShardId, u64)>,
-    is_recovered: bool,
+    recovering: Recovering,
     /// Everything that was granted before this leadership is counted, or was never used.
     is_counted: bool,
     /// What was received is going to be proposed in a while.
@@ -247,10 +204,7 @@ pub struct ShardHost {
     rows: Rows,
     options: HostOptions,
     clock: Arc<dyn Clock>,
-    peers: Peers,
-    disbanding: Disbanding,
-    /// Set while this host leads and its neighbours hold all that it owed them when it began.
-    recovered: Recoveries,
+    neighbours: Neighbours,
     held: Held,
     proposals: mpsc::Sender<(Leadership, u64, Bytes)>,
     leading: Option<Leading>,
@@ -268,7 +222,6 @@ impl ShardHost {
         neighbours: Neighbours,
         held: Held,
     ) -> Addr<Self> {
-        let Neighbours { peers, disbanding, recovered } = neighbours;
         Self::create(move |ctx| {
             ctx.set_mailbox_capacity(options.mailbox_max);
             let (proposals, queue) = mpsc::channel(PROPOSE_CHANNEL);
@@ -281,19 +234,13 @@ impl ShardHost {
                 rows,
                 options,
                 clock,
-                peers,
-                disbanding,
-                recovered,
+                neighbours,
                 held,
                 proposals,
                 leading: None,
                 orphans: Vec::new(),
             }
         })
-    }
-
-    fn peer(&self, shard: ShardId) -> Option<&Peer> {
-        self.peers.get().and_then(|peers| peers.get(usize::from(shard.0)))
     }
 
     fn shard_of_account(&self, app: AppId, account: &AccountId) -> ShardId {
@@ -303,7 +250,8 @@ impl ShardHost {
     /// Drops everything that belonged to a leadership.
     fn step_down(&mut self) {
         let Some(leading) = self.leading.take() else { return };
-        self.recovered.set(self.shard, false);
+        self.neighbours.recovered().set(self.shard, None);
+        self.neighbours.disbanding().step_down(self.shard);
         let mut proposer = leading.shared.proposer.borrow_mut();
         for origin in proposer.begin(0) {
             self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" });
@@ -319,9 +267,7 @@ impl ShardHost {
         match origin {
             Origin::Entry(entry) => {
                 let EntryOrigin { key, group, ticket, call, reserved, busy, .. } = *entry;
-                if let Some(leading) = &self.leading {
-                    leading.shared.cancel(&key, &reserved);
-                }
+                self.neighbours.cancel(key.app, &reserved);
                 call.answer(Err(error));
                 drop(busy);
                 group.do_send(Settled { ticket, applied: false });
@@ -429,7 +375,8 @@ impl ShardHost {
             return;
         }
         let term = leading.shared.term;
-        let asked = self.ask(key.app, &limits, near, ask_quota, near_app);
+        let wanted = Wanted { app: key.app, limits, accounts: near, quota_day: ask_quota, app_limits: near_app };
+        let asked = self.ask(wanted, turn.call.deadline());
         ctx.spawn(asked.into_actor(self).map(move |granted, host, ctx| {
             let mut turn = turn;
             match granted {
@@ -460,7 +407,7 @@ impl ShardHost {
         }
         let margin = (limits.groups_per_user / 2).max(FAR_GROUPS_MIN);
         for account in accounts {
-            let Some(peer) = self.peer(self.shard_of_account(app, account)) else { continue };
+            let Some(peer) = self.neighbours.peer(self.shard_of_account(app, account)) else { continue };
             let far = match peer.lookups.joined_count_now(app, account)? {
                 Lookup::Found(joined_count) => joined_count.saturating_add(margin) < limits.groups_per_user,
                 Lookup::Absent => margin < limits.groups_per_user,
@@ -484,18 +431,55 @@ impl ShardHost {
         for limit in app_limits {
             let max = limit.of(limits);
             let margin = (max / 2).max(FAR_GROUPS_MIN);
-            if margin >= max || count_groups(&self.peers, app, limit)?.saturating_add(margin) >= max {
+            if margin >= max || count_groups(&self.neighbours, app, limit)?.saturating_add(margin) >= max {
                 near.push(limit);
             }
         }
         Ok(near)
     }
 
+    /// Answers from what is known now, or after what was received is applied.
+    ///
+    /// What is full may have become less so by messages that were received and are not applied: their senders were
+    /// answered and rely on them. So a limit refuses only after they are. What has room may have less: places that
+    /// an earlier leadership held are forgotten while the messages that settle them are still on their way. So the
+    /// first grant of a leadership waits, too.
+    fn grant(&mut self, reserve: Reserve, mark: u64, ctx: &mut Context<Self>) {
+        let Some(leading) = self.leading.as_mut() else {
+            let _ = reserve.reply.send(Err(NO_HOLDER));
+            return;
+        };
+        let groups = |limit| count_groups(&self.neighbours, reserve.app, limit);
+        match leading.reservations.room(&leading.shared.lookups, &reserve, mark, groups) {
+            Ok(room) if room.is_enough() && leading.is_counted => {
+                let grant = leading.reservations.hold(reserve.app, room, Instant::now());
+                let _ = reserve.reply.send(Ok(grant));
+            }
+            Ok(_) => {
+                let (reply, applied) = tokio::sync::oneshot::channel();
+                leading.inbox.wait(reply);
+                let term = leading.shared.term;
+                self.schedule_inbox(ctx);
+                // However the wait ended: without a leadership the answer is that there is no holder.
+                ctx.spawn(applied.into_actor(self).map(move |applied, host, _| {
+                    let leading = host.leading.as_mut().filter(|leading| leading.shared.term == term);
+                    if let (Some(leading), Ok(Ok(()))) = (leading, applied) {
+                        leading.is_counted = true;
+                    }
+                    host.grant_now(reserve, term, mark);
+                }));
+            }
+            Err(error) => {
+                let _ = reserve.reply.send(Err(count_unreadable(&error)));
+            }
+        }
+    }
+
     /// Holds what there is room for now.
-    fn grant(&mut self, reserve: Reserve) {
-        let groups = |limit| count_groups(&self.peers, reserve.app, limit);
-        let granted = match self.leading.as_mut() {
-            Some(leading) => match leading.reservations.room(&leading.shared.lookups, &reserve, groups) {
+    fn grant_now(&mut self, reserve: Reserve, term: u64, mark: u64) {
+        let groups = |limit| count_groups(&self.neighbours, reserve.app, limit);
+        let granted = match self.leading.as_mut().filter(|leading| leading.shared.term == term) {
+            Some(leading) => match leading.reservations.room(&leading.shared.lookups, &reserve, mark, groups) {
                 Ok(room) => Ok(leading.reservations.hold(reserve.app, room, Instant::now())),
                 Err(error) => Err(count_unreadable(&error)),
             },
@@ -504,19 +488,19 @@ impl ShardHost {
         let _ = reserve.reply.send(granted);
     }
 
+    /// Asks the holders of limits, each once for all that it holds.
     fn ask(
         &self,
-        app: AppId,
-        limits: &Arc<Limits>,
-        accounts: Vec<AccountId>,
-        quota_day: Option<i32>,
-        app_limits: Vec<AppLimit>,
-    ) -> impl Future<Output = Result<Grant, SubmitError>> + 'static {
-        let mut by_shard: Vec<(ShardId, Vec<AccountId>, Option<i32>)> = Vec::new();
-        let mut at = |shard: ShardId| match by_shard.iter().position(|(s, ..)| *s == shard) {
+        wanted: Wanted,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Grant, SubmitError>> + 'static + use<> {
+        let Wanted { app, limits, accounts, quota_day, app_limits } = wanted;
+        let nothing = || Wanted { app, limits: limits.clone(), accounts: vec![], quota_day: None, app_limits: vec![] };
+        let mut by_shard: Vec<(ShardId, Wanted)> = Vec::new();
+        let mut at = |shard: ShardId| match by_shard.iter().position(|(s, _)| *s == shard) {
             Some(at) => at,
             None => {
-                by_shard.push((shard, Vec::new(), None));
+                by_shard.push((shard, nothing()));
                 by_shard.len() - 1
             }
         };
@@ -524,25 +508,27 @@ impl ShardHost {
         let quota_place = quota_day.map(|day| at(shard_of_quota(app, day, self.shards)));
         let app_place = (!app_limits.is_empty()).then(|| at(shard_of_app(app, self.shards)));
         for (place, account) in places.into_iter().zip(accounts) {
-            by_shard[place].1.push(account);
+            by_shard[place].1.accounts.push(account);
         }
         if let Some(place) = quota_place {
-            by_shard[place].2 = quota_day;
+            by_shard[place].1.quota_day = quota_day;
         }
-        let mut answers = Vec::new();
-        for (place, (shard, accounts, quota_day)) in by_shard.into_iter().enumerate() {
-            let Some(peer) = self.peer(shard) else { continue };
-            let (reply, answer) = tokio::sync::oneshot::channel();
-            let app_limits = if app_place == Some(place) { app_limits.clone() } else { Vec::new() };
-            peer.host.do_send(Reserve { app, limits: limits.clone(), accounts, quota_day, app_limits, reply });
-            answers.push(answer);
+        if let Some(place) = app_place {
+            by_shard[place].1.app_limits = app_limits;
         }
+        let neighbours = self.neighbours.clone();
         async move {
+            let asked = by_shard.into_iter().map(|(shard, wanted)| neighbours.reserve(shard, wanted, deadline));
             let mut all = Grant::default();
-            for answer in answers {
-                let grant = answer
-                    .await
-                    .unwrap_or(Err(SubmitError::Unavailable { what: "the holder of a limit does not answer" }))?;
+            let mut failure = None;
+            for grant in futures::future::join_all(asked).await {
+                let grant = match grant {
+                    Ok(grant) => grant,
+                    Err(error) => {
+                        failure = Some(error);
+                        continue;
+                    }
+                };
                 all.full.extend(grant.full);
                 all.held.extend(grant.held);
                 all.quota_spent |= grant.quota_spent;
@@ -550,7 +536,31 @@ impl ShardHost {
                 all.app_full = all.app_full.or(grant.app_full);
                 all.app_held.extend(grant.app_held);
             }
-            Ok(all)
+            let Some(error) = failure else { return Ok(all) };
+            // Nothing comes of the command, so what others hold for it is free.
+            let Grant { held, quota_held, app_held, .. } = all;
+            neighbours.cancel(app, &Reserved { held, quota_held, quota_day, app_held, ..Reserved::default() });
+            Err(error)
+        }
+    }
+
+    /// Does something that rests on this leadership: at once if that is known to last, else once it is confirmed.
+    /// Not at all, if it is over.
+    fn once_confirmed(&mut self, ctx: &mut Context<Self>, then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static) {
+        let Some(leading) = self.leading.as_ref() else { return };
+        let (handle, leadership) = (self.handle.clone(), Leadership { term: leading.shared.term });
+        let mut confirmed = Box::pin(async move { confirm(&handle, leadership).await.is_ok() });
+        match (&mut confirmed).now_or_never() {
+            Some(true) => then(self, ctx),
+            Some(false) => {}
+            None => {
+                ctx.spawn(confirmed.into_actor(self).map(move |is_confirmed, host, ctx| {
+                    let leads = host.leading.as_ref().is_some_and(|l| l.shared.term == leadership.term);
+                    if is_confirmed && leads {
+                        then(host, ctx);
+                    }
+                }));
+            }
         }
     }
 
@@ -590,10 +600,6 @@ impl ShardHost {
                     self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" });
                 }
                 (Origin::Entry(entry), Outcome::Applied) => {
-                    if let Some(leading) = &self.leading {
-                        // Before its caller hears of it: whoever asks next finds the group counted once.
-                        leading.shared.release_app(entry.key.app, &entry.reserved.app_held);
-                    }
                     entry.group.do_send(Settled { ticket: entry.ticket, applied: true });
                     entries.push(*entry);
                 }
@@ -616,6 +622,10 @@ impl ShardHost {
                 (Origin::Mint(origin), _) => self.minted(*origin),
             }
         }
+        let needs: Vec<(ShardId, u64)> = proposal.outbox.iter().map(|row| (row.target, row.seq)).collect();
+        for entry in entries.extract_if(.., |entry| !entry.reserved.app_held.is_empty()).collect::<Vec<_>>() {
+            self.give_back(entry, needs.clone(), ctx);
+        }
         let Some(leading) = self.leading.as_mut() else {
             entries.into_iter().for_each(answer);
             return;
@@ -624,12 +634,12 @@ impl ShardHost {
             leading.reservations.settle(count);
         }
         for job in &proposal.jobs {
-            self.disbanding.begin(self.shard, *job);
+            self.neighbours.disbanding().begin(self.shard, *job);
         }
-        let needs: Vec<(ShardId, u64)> = proposal.outbox.iter().map(|row| (row.target, row.seq)).collect();
         leading.courier.take(proposal.outbox);
         for job in &proposal.jobs_done {
-            leading.courier.when_received(*job);
+            self.neighbours.disbanding().begin(self.shard, *job);
+            leading.courier.when_delivered(*job);
         }
         for (source, through) in &proposal.deliveries {
             leading.inbox.applied(*source, *through);
@@ -641,9 +651,8 @@ impl ShardHost {
             self.drop_requests(before, ctx);
         }
         for (source, through) in proposal.deliveries {
-            if let Some(peer) = self.peer(source) {
-                peer.host.do_send(Delivered { target: self.shard, through });
-            }
+            // What is applied stays so, whoever leads.
+            self.say_received(source, through, false, false);
         }
         for job in proposal.jobs {
             self.continue_job(job, ctx);
@@ -651,7 +660,34 @@ impl ShardHost {
         self.deliver();
         // What came while an inbox entry was under way.
         self.schedule_inbox(ctx);
+        self.catch_up();
         self.release_indexed();
+    }
+
+    /// Gives back the places of a group that is counted now, and answers when that is done: whoever asks after its
+    /// caller has heard of it finds the group counted once.
+    fn give_back(&mut self, entry: EntryOrigin, needs: Vec<(ShardId, u64)>, ctx: &mut Context<Self>) {
+        let until = Instant::now() + self.options.index_wait;
+        let given_back = self.neighbours.give_back(entry.key.app, entry.reserved.app_held.clone(), until);
+        match given_back {
+            None => self.answer_indexed(entry, needs),
+            Some(given_back) => {
+                ctx.spawn(given_back.into_actor(self).map(|(), host, _| {
+                    host.answer_indexed(entry, needs);
+                    host.release_indexed();
+                }));
+            }
+        }
+    }
+
+    /// Answers when the shards of the accounts it names know of it.
+    fn answer_indexed(&mut self, entry: EntryOrigin, needs: Vec<(ShardId, u64)>) {
+        match self.leading.as_mut() {
+            Some(leading) => {
+                leading.unindexed.push(Unindexed { needs, since: Instant::now(), entries: vec![entry] });
+            }
+            None => answer(entry),
+        }
     }
 
     fn continue_job(&self, job: Job, ctx: &mut Context<Self>) {
@@ -700,9 +736,64 @@ impl ShardHost {
     /// Hands new outbox rows to their targets' hosts.
     fn deliver(&mut self) {
         let Some(leading) = self.leading.as_mut() else { return };
-        let Some(peers) = self.peers.get() else { return };
+        // Of what is lost before all hosts are there to be spoken to nobody would notice for a while.
+        if self.neighbours.peers().is_empty() {
+            return;
+        }
         for (target, rows) in leading.courier.due() {
-            peers[usize::from(target.0)].host.do_send(Deliver { source: self.shard, rows });
+            let deliver = Deliver { source: self.shard, term: leading.shared.term, newest: None, rows };
+            self.neighbours.tell(target, deliver);
+        }
+    }
+
+    /// Makes itself heard: as a source, to those who wait for an answer of its leader, and as a target, which has to
+    /// know what earlier leaderships may have received.
+    fn begin(&mut self) {
+        self.deliver();
+        let Some(leading) = self.leading.as_ref() else { return };
+        for other in (0..self.shards).map(ShardId).filter(|other| *other != self.shard) {
+            let heard_of = Deliver { source: self.shard, term: leading.shared.term, newest: None, rows: Vec::new() };
+            self.neighbours.tell(other, heard_of);
+        }
+        self.ask_sources();
+        self.catch_up();
+    }
+
+    /// Asks those who have not answered: their shards may have had no leader.
+    fn ask_sources(&self) {
+        let Some(leading) = self.leading.as_ref() else { return };
+        for source in leading.recovering.unanswered() {
+            self.say_received(source, leading.inbox.applied_through(source), false, true);
+        }
+    }
+
+    /// What is held beyond what is applied is to be claimed only once this leadership is confirmed.
+    fn say_received(&self, source: ShardId, through: u64, again: bool, asks: bool) {
+        let Some(leading) = self.leading.as_ref() else { return };
+        let applied = leading.inbox.applied_through(source);
+        let received = Received { target: self.shard, term: leading.shared.term, through, applied, again, asks };
+        self.neighbours.tell(source, received);
+    }
+
+    /// Tells a target's leader which row for it is the newest, as of after it asked.
+    ///
+    /// Whatever earlier leaders of it said they had received is not newer: it went through this leadership, or through
+    /// one before it, whose rows were all applied when this one began.
+    fn say_newest(&mut self, target: ShardId, target_term: u64, ctx: &mut Context<Self>) {
+        self.once_confirmed(ctx, move |host, _| {
+            let Some(leading) = host.leading.as_ref() else { return };
+            let newest = Some((target_term, leading.courier.newest(target)));
+            let answer = Deliver { source: host.shard, term: leading.shared.term, newest, rows: Vec::new() };
+            host.neighbours.tell(target, answer);
+        });
+    }
+
+    /// Says that this leadership has recovered, when it has.
+    fn catch_up(&mut self) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        leading.recovering.catch_up(&leading.inbox);
+        if leading.recovering.is_over() {
+            self.neighbours.recovered().set(self.shard, Some(leading.shared.term));
         }
     }
 
@@ -715,11 +806,7 @@ impl ShardHost {
             unindexed.entries.into_iter().for_each(answer);
         }
         for job in leading.courier.told() {
-            self.disbanding.end(self.shard, job);
-        }
-        if !leading.is_recovered && leading.owed.iter().all(|(target, seq)| leading.courier.received(*target) >= *seq) {
-            leading.is_recovered = true;
-            self.recovered.set(self.shard, true);
+            self.neighbours.disbanding().end(self.shard, job);
         }
     }
 
@@ -765,14 +852,15 @@ impl ShardHost {
             leading.shared.push(item.encode(), Origin::OutboxAck { target, through });
         }
         self.deliver();
+        self.ask_sources();
         self.release_indexed();
     }
 }
 
 /// The groups of an app that a limit is about: every shard counts its own.
-fn count_groups(peers: &Peers, app: AppId, limit: AppLimit) -> Result<u64, DiskError> {
+fn count_groups(neighbours: &Neighbours, app: AppId, limit: AppLimit) -> Result<u64, DiskError> {
     let mut count = 0;
-    for (shard, peer) in peers.get().into_iter().flatten().enumerate() {
+    for (shard, peer) in neighbours.peers().iter().enumerate() {
         count += peer.lookups.groups(ShardId(shard as u16), app, limit.kinds())?;
     }
     Ok(count)
@@ -888,40 +976,39 @@ impl Handler<Recovered> for ShardHost {
             flushing: Cell::new(false),
             stopped: RefCell::new(Vec::new()),
             host: ctx.address(),
-            peers: self.peers.clone(),
-            shards: self.shards,
+            neighbours: self.neighbours.clone(),
         });
-        for job in &recovery.jobs {
-            self.disbanding.begin(self.shard, *job);
-        }
-        let owed = recovery.heads.iter().map(|(target, head)| (*target, head.next - 1)).collect();
+        let ending = recovery.jobs.iter().chain(&recovery.untold).copied();
+        self.neighbours.disbanding().lead(self.shard, term, ending);
+        let mut courier = Courier::new(recovery.heads, recovery.outbox, self.options.outbox_rows_max);
+        recovery.untold.into_iter().for_each(|job| courier.when_delivered(job));
+        let sources = (0..self.shards).map(ShardId).filter(|source| *source != self.shard);
         self.leading = Some(Leading {
             shared,
-            owed,
-            is_recovered: false,
+            recovering: Recovering::new(sources),
             is_counted: false,
             is_lingering: false,
             requests_dropped: 0,
             groups: ActiveGroups::default(),
             loading: FxHashMap::default(),
-            courier: Courier::new(recovery.heads, recovery.outbox, self.options.outbox_rows_max),
-            inbox: Inbox::new(recovery.cursors.clone(), self.held.clone()),
+            courier,
+            inbox: Inbox::new(recovery.cursors, self.held.clone()),
             reservations: Reservations::default(),
             unindexed: Vec::new(),
         });
-        // Sources learn where this leadership stands and begin again from there.
-        if let Some(peers) = self.peers.get() {
-            for (source, peer) in peers.iter().enumerate() {
-                let source = ShardId(source as u16);
-                let through = recovery.cursors.iter().find(|(s, _)| *s == source).map_or(0, |(_, cursor)| *cursor);
-                peer.host.do_send(Received { target: self.shard, through, again: true });
-            }
-        }
         for job in recovery.jobs {
             self.continue_job(job, ctx);
         }
-        self.deliver();
+        self.begin();
         self.release_indexed();
+    }
+}
+
+impl Handler<Introduced> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, _: Introduced, _ctx: &mut Self::Context) {
+        self.begin();
     }
 }
 
@@ -1076,10 +1163,16 @@ impl Handler<Deliver> for ShardHost {
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
         let Some(leading) = self.leading.as_mut() else { return };
-        let (through, again) = leading.inbox.receive(deliver.source, deliver.rows);
-        if let Some(peer) = self.peer(deliver.source) {
-            peer.host.do_send(Received { target: self.shard, through, again });
+        let Deliver { source, term, newest, rows } = deliver;
+        let Some((through, again)) = leading.inbox.receive(source, term, rows) else { return };
+        // An answer to an earlier leadership says nothing of what that one received afterwards.
+        if let Some((_, newest)) = newest.filter(|(asked_in, _)| *asked_in == leading.shared.term) {
+            leading.recovering.answered(source, newest);
         }
+        let asks = leading.recovering.is_unanswered(source);
+        self.catch_up();
+        // It is a promise to whoever waits for it: a leader that was deposed meanwhile cannot keep it.
+        self.once_confirmed(ctx, move |host, _| host.say_received(source, through, again, asks));
         self.schedule_inbox(ctx);
     }
 }
@@ -1087,27 +1180,22 @@ impl Handler<Deliver> for ShardHost {
 impl Handler<Received> for ShardHost {
     type Result = ();
 
-    fn handle(&mut self, received: Received, _ctx: &mut Self::Context) {
+    fn handle(&mut self, received: Received, ctx: &mut Self::Context) {
         let Some(leading) = self.leading.as_mut() else { return };
-        leading.courier.receipt(received.target, received.through, received.again);
-        self.deliver();
-        self.release_indexed();
-    }
-}
-
-impl Handler<Delivered> for ShardHost {
-    type Result = ();
-
-    fn handle(&mut self, delivered: Delivered, _ctx: &mut Self::Context) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        leading.courier.delivered(delivered.target, delivered.through);
+        let Received { target, term, through, applied, again, asks } = received;
+        leading.courier.receipt(target, term, through, applied, again);
         // The truncation rides in this shard's next entry; the sweep sends it when there is none.
         if !leading.shared.proposer.borrow().is_empty()
-            && let Some(through) = leading.courier.acknowledge(delivered.target)
+            && let Some(through) = leading.courier.acknowledge(target)
         {
-            let item = Item::OutboxAck { target: delivered.target.0, through };
-            leading.shared.push(item.encode(), Origin::OutboxAck { target: delivered.target, through });
+            let item = Item::OutboxAck { target: target.0, through };
+            leading.shared.push(item.encode(), Origin::OutboxAck { target, through });
         }
+        self.deliver();
+        if asks {
+            self.say_newest(target, term, ctx);
+        }
+        self.release_indexed();
     }
 }
 
@@ -1127,41 +1215,43 @@ impl Handler<SettleInbox> for ShardHost {
 impl Handler<Reserve> for ShardHost {
     type Result = ();
 
-    /// What is full may have become less so by messages that were received and are not applied: their senders were
-    /// answered and rely on them. So a limit refuses only after they are. What has room may have less: places that
-    /// an earlier leadership held are forgotten while the messages that settle them are still on their way. So the
-    /// first grant of a leadership waits, too.
+    /// The answer rests on this leadership, and on the rows of other shards where groups of an app are counted: a
+    /// leader that was deposed grants nothing, and every group that was acknowledged is counted.
     fn handle(&mut self, reserve: Reserve, ctx: &mut Self::Context) {
-        let Some(leading) = self.leading.as_mut() else {
+        let Some(leading) = self.leading.as_ref() else {
             let _ = reserve.reply.send(Err(NO_HOLDER));
             return;
         };
-        if !leading.is_counted && self.recovered.missing() > 0 {
-            let _ = reserve.reply.send(Err(SubmitError::Unavailable { what: "the node is recovering" }));
+        let leadership = Leadership { term: leading.shared.term };
+        if !leading.is_counted && !self.neighbours.recovered().contains(self.shard, leadership) {
+            let _ = reserve.reply.send(Err(SubmitError::Unavailable { what: "the holder of a limit is recovering" }));
             return;
         }
-        let groups = |limit| count_groups(&self.peers, reserve.app, limit);
-        match leading.reservations.room(&leading.shared.lookups, &reserve, groups) {
-            Ok(room) if room.is_enough() && leading.is_counted => {
-                let grant = leading.reservations.hold(reserve.app, room, Instant::now());
-                let _ = reserve.reply.send(Ok(grant));
+        let mark = leading.reservations.mark();
+        let others: Vec<ShardHandle> = match reserve.app_limits.is_empty() {
+            true => Vec::new(),
+            false => {
+                let peers = self.neighbours.peers().iter().map(|peer| peer.handle.clone());
+                peers.filter(|handle| handle.id() != self.shard).collect()
             }
-            Ok(_) => {
-                let (reply, applied) = tokio::sync::oneshot::channel();
-                leading.inbox.wait(reply);
-                let term = leading.shared.term;
-                self.schedule_inbox(ctx);
-                // However the wait ended: without a leadership the answer is that there is no holder.
-                ctx.spawn(applied.into_actor(self).map(move |applied, host, _| {
-                    let leading = host.leading.as_mut().filter(|leading| leading.shared.term == term);
-                    if let (Some(leading), Ok(Ok(()))) = (leading, applied) {
-                        leading.is_counted = true;
-                    }
-                    host.grant(reserve);
-                }));
+        };
+        let handle = self.handle.clone();
+        let mut current = Box::pin(async move {
+            let others = futures::future::try_join_all(others.iter().map(ShardHandle::read_barrier));
+            futures::try_join!(confirm(&handle, leadership), others).is_ok()
+        });
+        let go_on = move |is_current, host: &mut Self, ctx: &mut Context<Self>| {
+            let leads = host.leading.as_ref().is_some_and(|l| l.shared.term == leadership.term);
+            if is_current && leads {
+                host.grant(reserve, mark, ctx);
+            } else {
+                let _ = reserve.reply.send(Err(NO_HOLDER));
             }
-            Err(error) => {
-                let _ = reserve.reply.send(Err(count_unreadable(&error)));
+        };
+        match (&mut current).now_or_never() {
+            Some(is_current) => go_on(is_current, self, ctx),
+            None => {
+                ctx.spawn(current.into_actor(self).map(go_on));
             }
         }
     }
@@ -1172,7 +1262,7 @@ impl Handler<Cancel> for ShardHost {
 
     fn handle(&mut self, cancel: Cancel, _ctx: &mut Self::Context) {
         if let Some(leading) = self.leading.as_mut() {
-            leading.reservations.cancel(cancel);
+            leading.reservations.cancel(cancel, Instant::now());
         }
     }
 }
@@ -1181,7 +1271,7 @@ impl Handler<Mint> for ShardHost {
     type Result = ();
 
     fn handle(&mut self, mint: Mint, _ctx: &mut Self::Context) {
-        let Mint { app, request, id, leadership, reply } = mint;
+        let Mint { app, request, leadership, reply } = mint;
         let led = self.leading.as_ref().filter(|leading| leading.shared.term == leadership.term);
         let Some(leading) = led else {
             let _ = reply.send(Err(SubmitError::Unavailable { what: "the leadership of the shard changed" }));
@@ -1191,8 +1281,7 @@ impl Handler<Mint> for ShardHost {
             let _ = reply.send(Err(SubmitError::Overloaded { what: "the shard's queue is full" }));
             return;
         }
-        let form = RequestForm::new(&request, RequestAnswer::Minted(id.into()));
-        let item = Item::Mint { app: app.0, request: form, at: leading.shared.stamp().0 };
+        let item = Item::Mint { app: app.0, request: request.clone(), at: leading.shared.stamp().0 };
         leading.shared.push(item.encode(), Origin::Mint(Box::new(MintOrigin { app, request, reply })));
     }
 }

@@ -20,6 +20,8 @@ type Row = (u64, Arc<Vec<Effect>>);
 
 #[derive(Debug, Default)]
 struct Source {
+    /// The highest that it has spoken in.
+    term: u64,
     received: u64,
     applied: u64,
     /// Received and not yet applied, in order.
@@ -65,8 +67,13 @@ impl Inbox {
     }
 
     /// Takes what continues the sequence; answers how far it is held, and whether rows are missing before these.
-    pub fn receive(&mut self, source: ShardId, rows: Vec<Row>) -> (u64, bool) {
+    /// `None`: who says it leads the source no more.
+    pub fn receive(&mut self, source: ShardId, term: u64, rows: Vec<Row>) -> Option<(u64, bool)> {
         let source = self.sources.entry(source).or_default();
+        if term < source.term {
+            return None;
+        }
+        source.term = term;
         let is_gap = rows.first().is_some_and(|(seq, _)| *seq > source.received + 1);
         for row in rows {
             if row.0 == source.received + 1 && source.rows.len() < INBOX_HELD_MAX {
@@ -75,7 +82,17 @@ impl Inbox {
                 self.held.0.fetch_add(1, Ordering::AcqRel);
             }
         }
-        (source.received, is_gap)
+        Some((source.received, is_gap))
+    }
+
+    /// Everything through there is held or applied.
+    pub fn received(&self, source: ShardId) -> u64 {
+        self.sources.get(&source).map_or(0, |source| source.received)
+    }
+
+    /// Everything through there is applied.
+    pub fn applied_through(&self, source: ShardId) -> u64 {
+        self.sources.get(&source).map_or(0, |source| source.applied)
     }
 
     /// Whether somebody waits for what was received.
@@ -158,18 +175,18 @@ mod tests {
     #[test]
     fn repeats_and_gaps_are_passed_over() {
         let mut inbox = Inbox::new(vec![(SOURCE, 4)], Held::default());
-        assert_eq!(inbox.receive(SOURCE, rows(&[3, 4, 5])), (5, false));
-        assert_eq!(inbox.receive(SOURCE, rows(&[7])), (5, true));
-        assert_eq!(inbox.receive(SOURCE, rows(&[5, 6, 7])), (7, false));
+        assert_eq!(inbox.receive(SOURCE, 1, rows(&[3, 4, 5])), Some((5, false)));
+        assert_eq!(inbox.receive(SOURCE, 1, rows(&[7])), Some((5, true)));
+        assert_eq!(inbox.receive(SOURCE, 1, rows(&[5, 6, 7])), Some((7, false)));
         assert_eq!(seqs(&inbox.due()), [5, 6, 7]);
     }
 
     #[test]
     fn one_entry_per_source_is_under_way() {
         let mut inbox = Inbox::new(vec![], Held::default());
-        inbox.receive(SOURCE, rows(&[1]));
+        inbox.receive(SOURCE, 1, rows(&[1]));
         assert_eq!(seqs(&inbox.due()), [1]);
-        inbox.receive(SOURCE, rows(&[2]));
+        inbox.receive(SOURCE, 1, rows(&[2]));
         assert!(inbox.due().is_empty());
         inbox.landed(SOURCE);
         inbox.applied(SOURCE, 1);
@@ -182,13 +199,21 @@ mod tests {
     #[test]
     fn a_reader_waits_for_what_was_received_before_it() {
         let mut inbox = Inbox::new(vec![], Held::default());
-        inbox.receive(SOURCE, rows(&[1, 2]));
+        inbox.receive(SOURCE, 1, rows(&[1, 2]));
         let (reply, mut settled) = oneshot::channel();
         inbox.wait(reply);
-        inbox.receive(SOURCE, rows(&[3]));
+        inbox.receive(SOURCE, 1, rows(&[3]));
         inbox.applied(SOURCE, 1);
         assert!(settled.try_recv().is_err());
         inbox.applied(SOURCE, 2);
         assert_eq!(settled.try_recv(), Ok(Ok(())));
+    }
+
+    #[test]
+    fn who_led_the_source_before_is_not_listened_to() {
+        let mut inbox = Inbox::new(vec![], Held::default());
+        assert_eq!(inbox.receive(SOURCE, 5, rows(&[1])), Some((1, false)));
+        assert_eq!(inbox.receive(SOURCE, 4, rows(&[2])), None);
+        assert_eq!(inbox.receive(SOURCE, 7, rows(&[1, 2])), Some((2, false)));
     }
 }

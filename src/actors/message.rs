@@ -11,7 +11,7 @@ use super::call::Call;
 use super::{ReadError, SubmitError};
 use crate::group::{Answer, AppLimit, Command, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
-use crate::shard::{Applied, ClientRequest, Effect, Head, IdentityChange, Job, Recovery};
+use crate::shard::{Applied, ClientRequest, Effect, Head, IdentityChange, Job, Recovery, RequestForm};
 
 /// A group's name in the whole service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,7 +107,7 @@ pub enum Origin {
 #[derive(Debug)]
 pub struct MintOrigin {
     pub app: AppId,
-    pub request: ClientRequest,
+    pub request: RequestForm,
     pub reply: oneshot::Sender<Result<GroupId, SubmitError>>,
 }
 
@@ -201,31 +201,39 @@ pub struct Recovered {
     pub state: Result<Recovery, DiskError>,
 }
 
-/// Outbox rows for this shard, in order.
+/// Outbox rows for this shard, in order; none, to be heard of.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Deliver {
     pub source: ShardId,
+    /// Of the leadership that speaks.
+    pub term: u64,
+    /// Asked for by the target's leader of that term: the sequence of the newest row for it, as of after it asked.
+    pub newest: Option<(u64, u64)>,
     pub rows: Vec<(u64, Arc<Vec<Effect>>)>,
 }
 
-/// The target's leader holds everything through this sequence.
+/// How far the target's leader has come.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Received {
     pub target: ShardId,
+    /// Of the leadership that speaks.
+    pub term: u64,
+    /// It holds everything through this sequence.
     pub through: u64,
-    /// Send what follows again.
+    /// And has applied everything through this one.
+    pub applied: u64,
+    /// Rows are missing before what came last: send what follows again.
     pub again: bool,
+    /// It has to know what earlier leaders may have received: say which row is the newest.
+    pub asks: bool,
 }
 
-/// The target has applied everything through this sequence.
+/// All hosts of the node are there to be spoken to.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Delivered {
-    pub target: ShardId,
-    pub through: u64,
-}
+pub struct Introduced;
 
 /// Somebody reads an account of this shard: answer when everything received by now is applied.
 #[derive(Debug, Message)]
@@ -249,7 +257,7 @@ pub struct Reserve {
 }
 
 /// What the holder of some limits has room for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Grant {
     pub full: Vec<AccountId>,
     pub held: Vec<AccountId>,
@@ -260,7 +268,7 @@ pub struct Grant {
 }
 
 /// Gives back what was reserved and not used.
-#[derive(Debug, Message)]
+#[derive(Clone, Debug, PartialEq, Message)]
 #[rtype(result = "()")]
 pub struct Cancel {
     pub app: AppId,
@@ -280,9 +288,8 @@ impl Cancel {
 #[rtype(result = "()")]
 pub struct Mint {
     pub app: AppId,
-    pub request: ClientRequest,
-    /// The id it gets unless it has one.
-    pub id: GroupId,
+    /// Answered with the id it gets unless it has one.
+    pub request: RequestForm,
     pub leadership: Leadership,
     pub reply: oneshot::Sender<Result<GroupId, SubmitError>>,
 }

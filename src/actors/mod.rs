@@ -2,27 +2,39 @@
 
 mod accounts;
 mod active;
+mod attendant;
 mod call;
+mod coalesced;
 mod courier;
 mod demand;
 mod disbanding;
 mod group;
 mod host;
 mod inbox;
+mod line;
 mod message;
 mod mint;
+mod neighbours;
 mod quota;
+mod recovering;
 mod registry;
 mod reservations;
 mod service;
 mod start;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
+mod wire;
 
 pub use accounts::{Existing, ImportAccount};
 pub use host::HostOptions;
 pub use service::{AppLimits, ReadError, Service, SubmitError};
 pub use start::{StartError, start};
+pub use wire::HOST_CALL;
+
+// How another node is named, and why it does not answer.
+pub use muster_cluster::{CallError, NodeId};
 
 // What reads answer is made where rows are read; the front door knows it from here.
 pub use crate::shard::{

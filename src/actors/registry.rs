@@ -1,13 +1,14 @@
 //! The registry of a node: which shard an id belongs to, and who leads it.
 //!
 //! The actor owns the routing table as an immutable value that HTTP workers read without a message, and replaces it
-//! when a leadership begins or ends.
+//! when a leadership begins or ends, here or elsewhere.
 
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
 use arc_swap::ArcSwap;
-use muster_cluster::{Leadership, Rows, ShardHandle, ShardId, Slot, shard_of_slot};
+use muster_cluster::{Leadership, NodeId, Rows, ShardHandle, ShardId, Slot, shard_of_slot};
+use tokio::sync::watch;
 
 use super::host::ShardHost;
 use super::inbox::Held;
@@ -19,9 +20,18 @@ pub struct Route {
     pub host: actix::Addr<ShardHost>,
     pub handle: ShardHandle,
     pub rows: Rows,
-    pub held: Held,
     /// `None`: not led here, or not yet.
     pub leadership: Option<Leadership>,
+    /// Who leads as far as this node knows; a hint.
+    pub leader: Option<NodeId>,
+}
+
+impl Route {
+    /// Whether this process leads the shard, or another one does as far as is known here.
+    pub fn has_leader(&self, here: NodeId) -> bool {
+        // While this node is the leader by name only, its rows are not yet those of a leader.
+        self.leadership.is_some() || self.leader.is_some_and(|leader| leader != here)
+    }
 }
 
 /// A shard's host as it was started.
@@ -47,37 +57,42 @@ impl RoutingTable {
         &self.routes
     }
 
-    /// Shards that nobody leads as far as this node knows.
-    pub fn leaderless(&self) -> Vec<ShardId> {
-        self.routes.iter().filter(|r| r.leadership.is_none()).map(|r| r.shard).collect()
+    /// Shards that nobody leads as far as this node knows, whose name is given.
+    pub fn leaderless(&self, here: NodeId) -> Vec<ShardId> {
+        self.routes.iter().filter(|r| !r.has_leader(here)).map(|r| r.shard).collect()
     }
 }
 
 /// The table as workers hold it.
 pub type Routing = Arc<ArcSwap<RoutingTable>>;
 
+/// Says that the table was replaced, by counting; whoever met a leader that is none waits for it.
+pub type RoutesChanged = watch::Receiver<u64>;
+
 /// Keeps the routing table.
 pub struct RegistryActor {
     routing: Routing,
+    replaced: watch::Sender<u64>,
 }
 
 impl RegistryActor {
     /// Starts the registry on the calling arbiter; the table is there at once.
-    pub fn start_here(hosts: Vec<Hosted>) -> Routing {
+    pub fn start_here(hosts: Vec<Hosted>) -> (Routing, RoutesChanged) {
         let routes = hosts
             .into_iter()
-            .map(|Hosted { host, handle, held }| Route {
+            .map(|Hosted { host, handle, .. }| Route {
                 shard: handle.id(),
                 host,
                 rows: handle.rows().clone(),
-                held,
                 leadership: *handle.leadership().borrow(),
+                leader: *handle.leader().borrow(),
                 handle,
             })
             .collect();
         let routing: Routing = Arc::new(ArcSwap::from_pointee(RoutingTable { routes }));
-        Self { routing: routing.clone() }.start();
-        routing
+        let (replaced, changed) = watch::channel(0);
+        Self { routing: routing.clone(), replaced }.start();
+        (routing, changed)
     }
 }
 
@@ -86,6 +101,7 @@ impl RegistryActor {
 struct Leads {
     shard: ShardId,
     leadership: Option<Leadership>,
+    leader: Option<NodeId>,
 }
 
 impl Actor for RegistryActor {
@@ -93,12 +109,17 @@ impl Actor for RegistryActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         for route in self.routing.load().routes() {
-            let (shard, mut watch, registry) = (route.shard, route.handle.leadership(), ctx.address());
+            let (shard, registry) = (route.shard, ctx.address());
+            let (mut here, mut anywhere) = (route.handle.leadership(), route.handle.leader());
             let follow = async move {
                 loop {
-                    let leadership = *watch.borrow_and_update();
-                    registry.do_send(Leads { shard, leadership });
-                    if watch.changed().await.is_err() {
+                    let (leadership, leader) = (*here.borrow_and_update(), *anywhere.borrow_and_update());
+                    registry.do_send(Leads { shard, leadership, leader });
+                    let changed = tokio::select! {
+                        changed = here.changed() => changed,
+                        changed = anywhere.changed() => changed,
+                    };
+                    if changed.is_err() {
                         return;
                     }
                 }
@@ -114,11 +135,25 @@ impl Handler<Leads> for RegistryActor {
     fn handle(&mut self, leads: Leads, _ctx: &mut Self::Context) {
         let now = self.routing.load();
         let at = usize::from(leads.shard.0);
-        if now.routes[at].leadership == leads.leadership {
+        if now.routes[at].leadership == leads.leadership && now.routes[at].leader == leads.leader {
             return;
         }
         let mut next = RoutingTable::clone(&now);
         next.routes[at].leadership = leads.leadership;
+        next.routes[at].leader = leads.leader;
         self.routing.store(Arc::new(next));
+        self.replaced.send_modify(|count| *count += 1);
+    }
+}
+
+#[cfg(test)]
+impl RoutingTable {
+    /// The same shards, all but one of them led by another node.
+    pub(super) fn leading_only(&self, shard: Option<u16>, leader: Option<NodeId>) -> Self {
+        let mut table = self.clone();
+        for route in table.routes.iter_mut().filter(|route| Some(route.shard.0) != shard) {
+            (route.leadership, route.leader) = (None, leader);
+        }
+        table
     }
 }

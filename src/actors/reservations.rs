@@ -32,9 +32,28 @@ struct Held {
 pub(super) struct Reservations {
     accounts: FxHashMap<(AppId, AccountId), Held>,
     quotas: FxHashMap<(AppId, i32), Held>,
-    /// When each place falls back. The count beside them is never remembered: shards count for themselves, and a
-    /// place is given back as soon as its group is counted.
-    apps: FxHashMap<(AppId, AppLimit), Vec<Instant>>,
+    apps: FxHashMap<(AppId, AppLimit), AppPlaces>,
+    /// Places in limits of apps that were given back so far.
+    given_back: u64,
+}
+
+/// Places in a limit on all groups of an app. The count beside them is never remembered: shards count for themselves,
+/// and a place is given back as soon as its group is counted.
+#[derive(Debug, Default)]
+struct AppPlaces {
+    /// When each falls back.
+    held: Vec<Instant>,
+    /// Those given back, in the order of their numbers, and when they may be forgotten.
+    given_back: Vec<(u64, Instant)>,
+}
+
+impl AppPlaces {
+    /// Places that are held, or were so after `since` had been given back: a count that was begun then may be without
+    /// their groups.
+    fn count(&self, since: u64) -> u64 {
+        let later = self.given_back.iter().rev().take_while(|(number, _)| *number > since).count();
+        (self.held.len() + later) as u64
+    }
 }
 
 /// How much room there is for what was asked for.
@@ -62,7 +81,13 @@ impl Room {
 }
 
 impl Reservations {
-    /// Looks what there is room for; holds nothing. `groups` counts the app's groups that a limit is about.
+    /// To be taken before the groups of an app are counted; see [`Reservations::room`].
+    pub fn mark(&self) -> u64 {
+        self.given_back
+    }
+
+    /// Looks what there is room for; holds nothing. `groups` counts the app's groups that a limit is about, those at
+    /// least that were made before places numbered after `since` were given back.
     ///
     /// # Errors
     /// A count that cannot be read.
@@ -70,6 +95,7 @@ impl Reservations {
         &self,
         lookups: &Lookups,
         reserve: &Reserve,
+        since: u64,
         groups: impl Fn(AppLimit) -> Result<u64, DiskError>,
     ) -> Result<Room, DiskError> {
         let (app, limits) = (reserve.app, &reserve.limits);
@@ -88,7 +114,7 @@ impl Reservations {
         };
         let mut apps = Vec::with_capacity(reserve.app_limits.len());
         for &limit in &reserve.app_limits {
-            let held = self.apps.get(&(app, limit)).map_or(0, Vec::len) as u64;
+            let held = self.apps.get(&(app, limit)).map_or(0, |places| places.count(since));
             apps.push((limit, groups(limit)?.saturating_add(held) < limit.of(limits)));
         }
         Ok(Room { accounts, quota, apps })
@@ -114,7 +140,7 @@ impl Reservations {
         }
         for (limit, is_free) in room.apps {
             if is_free {
-                self.apps.entry((app, limit)).or_default().push(until);
+                self.apps.entry((app, limit)).or_default().held.push(until);
                 grant.app_held.push(limit);
             } else {
                 grant.app_full = Some(limit);
@@ -135,7 +161,7 @@ impl Reservations {
         }
     }
 
-    pub fn cancel(&mut self, cancel: Cancel) {
+    pub fn cancel(&mut self, cancel: Cancel, now: Instant) {
         for account in cancel.accounts {
             release(&mut self.accounts, &(cancel.app, account));
         }
@@ -143,8 +169,12 @@ impl Reservations {
             release(&mut self.quotas, &(cancel.app, day));
         }
         for limit in cancel.app_limits {
-            if let Some(places) = self.apps.get_mut(&(cancel.app, limit)) {
-                places.pop();
+            if let Some(places) = self.apps.get_mut(&(cancel.app, limit))
+                && places.held.pop().is_some()
+            {
+                self.given_back += 1;
+                // Nobody counts for longer than a place is held.
+                places.given_back.push((self.given_back, now + HELD_FOR));
             }
         }
     }
@@ -157,8 +187,9 @@ impl Reservations {
         self.accounts.retain(|_, held| is_held(held));
         self.quotas.retain(|_, held| is_held(held));
         self.apps.retain(|_, places| {
-            places.retain(|until| *until > now);
-            !places.is_empty()
+            places.held.retain(|until| *until > now);
+            places.given_back.retain(|(_, until)| *until > now);
+            !places.held.is_empty() || !places.given_back.is_empty()
         });
     }
 }
@@ -252,7 +283,7 @@ mod tests {
     fn places_are_given_back_and_fall_back() {
         let (mut held, now) = (Reservations::default(), Instant::now());
         assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
-        held.cancel(Cancel { quota_day: Some(DAY), ..Cancel::nothing(APP) });
+        held.cancel(Cancel { quota_day: Some(DAY), ..Cancel::nothing(APP) }, now);
         assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
         held.expire(now + HELD_FOR);
         assert!(take(&mut held, 1, now));
@@ -286,19 +317,33 @@ mod tests {
     fn an_app_has_as_many_places_as_groups_are_missing() {
         let (mut held, now) = (Reservations::default(), Instant::now());
         let take = |held: &mut Reservations, groups: u64| {
-            let places = held.apps.get(&(APP, AppLimit::Groups)).map_or(0, Vec::len) as u64;
+            let places = held.apps.get(&(APP, AppLimit::Groups)).map_or(0, |places| places.count(held.mark()));
             let room = Room { accounts: vec![], quota: None, apps: vec![(AppLimit::Groups, groups + places < 2)] };
             held.hold(APP, room, now).app_full.is_none()
         };
         let back = || Cancel { app_limits: vec![AppLimit::Groups], ..Cancel::nothing(APP) };
         assert!(take(&mut held, 0) && take(&mut held, 0) && !take(&mut held, 0));
         // The first is counted where it is, and its place given back.
-        held.cancel(back());
+        held.cancel(back(), now);
         assert!(!take(&mut held, 1));
-        held.cancel(back());
+        held.cancel(back(), now);
         assert!(!take(&mut held, 2));
         assert!(take(&mut held, 1));
         held.expire(now + HELD_FOR);
         assert!(take(&mut held, 0) && take(&mut held, 0));
+    }
+
+    #[test]
+    fn a_group_that_was_counted_while_others_count_is_in_no_gap() {
+        let (mut held, now) = (Reservations::default(), Instant::now());
+        let taken = Room { accounts: vec![], quota: None, apps: vec![(AppLimit::Groups, true)] };
+        held.hold(APP, taken, now);
+        let places = |held: &Reservations, since| held.apps[&(APP, AppLimit::Groups)].count(since);
+        let begun = held.mark();
+        // Whoever counts since then may have looked at the shard before the group was there.
+        held.cancel(Cancel { app_limits: vec![AppLimit::Groups], ..Cancel::nothing(APP) }, now);
+        assert_eq!((places(&held, begun), places(&held, held.mark())), (1, 0));
+        held.expire(now + HELD_FOR);
+        assert!(held.apps.is_empty());
     }
 }

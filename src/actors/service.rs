@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use actix::Addr;
 use actix::dev::SendError;
-use muster_cluster::{Cluster, DiskError, Health, Leadership, Rows, ShardId, Slot};
+use bytes::Bytes;
+use muster_cluster::{Cluster, DiskError, Health, Leadership, NodeId, Rows, ShardId, Slot};
 use rustc_hash::FxHashMap;
 
 use super::accounts::Existing;
+use super::attendant::attend;
 use super::call::call;
-use super::disbanding::{Disbanding, Ending};
-use super::host::{Recoveries, ShardHost};
-use super::message::{GroupKey, Mint, SettleInbox, Submit};
+use super::host::ShardHost;
+use super::message::{GroupKey, Submit};
 use super::mint::Minter;
-use super::registry::{Route, Routing, RoutingTable};
+use super::neighbours::{Endings, Neighbours};
+use super::registry::{Route, RoutesChanged, Routing, RoutingTable};
 use super::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,
     LiveAdmins, MemberPage, MemberQuery, MutedList, NamedMembers,
@@ -22,7 +24,7 @@ use super::{
 use crate::group::{Answer, Command, Kind, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
 use crate::shard::reads::{self, Joined};
-use crate::shard::{ClientRequest, Head, Job, Version, slot_of, slot_of_account};
+use crate::shard::{ClientRequest, Head, Job, RequestAnswer, RequestForm, Version, slot_of, slot_of_account};
 use crate::time::SystemClock;
 
 /// Why a command has no outcome, or a refusing one. The three are told apart on the wire.
@@ -37,6 +39,9 @@ pub enum SubmitError {
     /// No leader, no quorum, or the deadline passed before the proposal was made; nothing happened (60008).
     #[error("unavailable: {what}")]
     Unavailable { what: &'static str },
+    /// Another node leads the shard, as far as this one knows, and has to be asked; nothing happened.
+    #[error("unavailable: node {leader} leads the shard")]
+    Elsewhere { leader: NodeId },
     /// Perhaps something happened (10002, `outcome unknown:`).
     #[error("outcome unknown: {what}")]
     Indeterminate { what: &'static str },
@@ -62,13 +67,19 @@ pub type AppLimits = Arc<FxHashMap<AppId, Arc<Limits>>>;
 #[derive(Clone)]
 pub struct Service {
     pub(super) routing: Routing,
+    routes_changed: RoutesChanged,
     cluster: Cluster,
     limits: AppLimits,
     pub(super) existing: Arc<Existing>,
     minter: Arc<Minter<SystemClock>>,
-    disbanding: Disbanding,
-    recovered: Recoveries,
+    pub(super) neighbours: Neighbours,
+    /// Reads take the rows as they are here.
+    is_stale: bool,
 }
+
+/// Ids minted in search of one whose shard is led here. Of three nodes one leads a third of the shards: the search fails
+/// once in half a million times, and then the request takes the way to another node.
+const MINTS_FOR_A_LED_SHARD_MAX: u32 = 32;
 
 const UNREADABLE: ReadError = ReadError::Unavailable { what: "rows cannot be read" };
 
@@ -128,18 +139,64 @@ async fn on_the_pool<T: Send + 'static>(
 impl Service {
     pub(crate) fn new(
         routing: Routing,
+        routes_changed: RoutesChanged,
         cluster: Cluster,
         limits: AppLimits,
         minter: Arc<Minter<SystemClock>>,
-        disbanding: Disbanding,
-        recovered: Recoveries,
+        neighbours: Neighbours,
     ) -> Self {
-        Self { routing, cluster, limits, existing: Arc::default(), minter, disbanding, recovered }
+        let existing = Arc::default();
+        Self { routing, routes_changed, cluster, limits, existing, minter, neighbours, is_stale: false }
     }
 
     /// Says which accounts exist; unless told, everybody does.
     pub fn with_accounts(self, existing: Existing) -> Self {
         Self { existing: Arc::new(existing), ..self }
+    }
+
+    /// Tells of every change of who leads, from now on: to be asked for before a route is looked up, so that a change
+    /// in between is not missed.
+    pub fn routes_changed(&self) -> RoutesChanged {
+        let mut changed = self.routes_changed.clone();
+        changed.mark_unchanged();
+        changed
+    }
+
+    /// The same service, whose reads take the rows as they are here: no leader is asked and nothing is waited for.
+    /// [`Service::staleness`] says how far they may be behind. Who exists is still looked up as ever.
+    pub fn stale(&self) -> Self {
+        Self { is_stale: true, ..self.clone() }
+    }
+
+    /// How long ago every change was here that had been acknowledged anywhere by then; `None`: that cannot be said.
+    pub fn staleness(&self) -> Option<Duration> {
+        // What is led here is here. A replica that follows does not tell yet when it has heard of its leader.
+        self.routing.load().routes().iter().all(|route| route.leadership.is_some()).then_some(Duration::ZERO)
+    }
+
+    /// Whether what is unavailable now may be available in a moment.
+    pub fn may_recover(&self) -> bool {
+        !matches!(self.cluster.health(), Health::Failed { .. })
+    }
+
+    /// Returns when it may be worth asking again for what was unavailable: when somebody leads something new, though not
+    /// before `at_least`, and after `at_most` in any case.
+    pub async fn until_routes_change(&self, at_least: Duration, at_most: Duration) {
+        let mut changed = self.routes_changed();
+        let pause = tokio::time::timeout(at_most, async {
+            // Leaders change together, as when a node is lost: not everybody is to ask again for each of them.
+            tokio::time::sleep(at_least).await;
+            if changed.changed().await.is_err() {
+                // The registry ended with the node: nothing changes any more.
+                std::future::pending::<()>().await;
+            }
+        });
+        let _ = pause.await;
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.cluster.node()
     }
 
     /// Why this node cannot serve; `None`: it can.
@@ -149,23 +206,43 @@ impl Service {
             Health::Stalled { millis } => return Some(format!("storage is stalled: a flush takes {millis} ms so far")),
             Health::Serving => {}
         }
-        let leaderless = self.routing.load().leaderless();
+        let routing = self.routing.load();
+        let leaderless = routing.leaderless(self.cluster.node());
         if !leaderless.is_empty() {
-            return Some(format!("{} shards have no leader here", leaderless.len()));
+            return Some(format!("{} shards have no leader", leaderless.len()));
         }
-        let missing = self.recovered.missing();
+        let recovers = |route: &&Route| {
+            route.leadership.is_some_and(|led| !self.neighbours.recovered().contains(route.shard, led))
+        };
+        let missing = routing.routes().iter().filter(recovers).count();
         (missing > 0).then(|| format!("{missing} shards are recovering"))
     }
 
-    /// Mints an id that no group has had. Source: docs/spec/identifiers.md 5.
+    /// Mints an id that no group has had, of a shard that is led here if there is one: whoever creates a group without
+    /// an id is then answered by the node that it asked. Source: docs/spec/identifiers.md 5.
     ///
     /// # Errors
     /// [`SubmitError::Unavailable`] while the clock is more than 5 s behind what was minted.
-    pub fn mint(&self, kind: Kind) -> Result<GroupId, SubmitError> {
-        self.minter.mint(kind).map_err(|error| {
-            tracing::error!(%error, "no id can be minted");
-            SubmitError::Unavailable { what: "the clock of the node went back" }
-        })
+    pub fn mint(&self, app: AppId, kind: Kind) -> Result<GroupId, SubmitError> {
+        let routing = self.routing.load();
+        let is_led_here = |id: &GroupId| routing.route(slot_of(app, id)).leadership.is_some();
+        let mint = || {
+            self.minter.mint(kind).map_err(|error| {
+                tracing::error!(%error, "no id can be minted");
+                SubmitError::Unavailable { what: "the clock of the node went back" }
+            })
+        };
+        let mut id = mint()?;
+        if routing.routes().iter().all(|route| route.leadership.is_none()) {
+            return Ok(id);
+        }
+        for _ in 1..MINTS_FOR_A_LED_SHARD_MAX {
+            if is_led_here(&id) {
+                break;
+            }
+            id = mint()?;
+        }
+        Ok(id)
     }
 
     /// Mints an id for a request that carries a name of its caller's: a repeated one gets the id of the first.
@@ -180,24 +257,41 @@ impl Service {
         request: ClientRequest,
         deadline: Instant,
     ) -> Result<GroupId, SubmitError> {
-        let id = self.mint(kind)?;
-        let (host, leadership) = self.leader_of(slot_of_account(app, &request.caller))?;
-        let (reply, minted) = tokio::sync::oneshot::channel();
-        host.try_send(Mint { app, request, id, leadership, reply }).map_err(|error| not_sent(&error))?;
-        match tokio::time::timeout_at(deadline.into(), minted).await {
-            Ok(Ok(minted)) => minted,
-            Ok(Err(_)) => Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }),
-            Err(_) => Err(SubmitError::Unavailable { what: "the deadline passed before the change was proposed" }),
-        }
+        let id = self.mint(app, kind)?;
+        let shard = self.routing.load().route(slot_of_account(app, &request.caller)).shard;
+        self.mint_at(shard, app, request, id, deadline).await
+    }
+
+    /// Gives a request its id at the leader of its caller's shard, wherever it is: `id`, unless it has one.
+    ///
+    /// # Errors
+    /// As [`Service::mint_once`].
+    pub(super) async fn mint_at(
+        &self,
+        shard: ShardId,
+        app: AppId,
+        request: ClientRequest,
+        id: GroupId,
+        deadline: Instant,
+    ) -> Result<GroupId, SubmitError> {
+        let request = RequestForm::new(&request, RequestAnswer::Minted(id.into()));
+        self.neighbours.mint(shard, app, request, deadline).await
+    }
+
+    /// Answers a call of another node's hosts: one that began with [`HOST_CALL`], given without that byte.
+    pub async fn attend(&self, from: NodeId, call: Bytes, deadline: Instant) -> Bytes {
+        attend(&self.neighbours, || self.takes_writes(), from, &call, deadline).await
     }
 
     /// The host of a slot's shard, if it is led here.
     fn leader_of(&self, slot: Slot) -> Result<(Addr<ShardHost>, Leadership), SubmitError> {
         let routing = self.routing.load();
         let route = routing.route(slot);
-        match route.leadership {
-            Some(leadership) => Ok((route.host.clone(), leadership)),
-            None => Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" }),
+        match (route.leadership, route.leader) {
+            (Some(leadership), _) => Ok((route.host.clone(), leadership)),
+            // One that was elected here a moment ago leads once it has applied the first entry of its term.
+            (None, Some(leader)) if leader != self.cluster.node() => Err(SubmitError::Elsewhere { leader }),
+            (None, _) => Err(SubmitError::Unavailable { what: "no leader is known for the group's shard" }),
         }
     }
 
@@ -237,15 +331,6 @@ impl Service {
         }
     }
 
-    fn route_of(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
-        let routing = self.routing.load();
-        let route = routing.route(slot_of(app, group));
-        match route.leadership {
-            Some(_) => Ok(route.clone()),
-            None => Err(ReadError::Unavailable { what: "no leader is known for the group's shard" }),
-        }
-    }
-
     pub(super) async fn barrier(route: &Route) -> Result<(), ReadError> {
         route
             .handle
@@ -254,10 +339,15 @@ impl Service {
             .map_err(|_| ReadError::Unavailable { what: "no leader answers for the shard" })
     }
 
-    /// Waits until the rows of a group hold every change acknowledged so far.
+    /// Waits until the rows of a shard hold every change acknowledged so far, unless they are taken as they are.
+    async fn fresh(&self, route: &Route) -> Result<(), ReadError> {
+        if self.is_stale { Ok(()) } else { Self::barrier(route).await }
+    }
+
+    /// Waits until the rows of a group are as they are to be read.
     async fn up_to_date(&self, app: AppId, group: &GroupId) -> Result<Route, ReadError> {
-        let route = self.route_of(app, group)?;
-        Self::barrier(&route).await?;
+        let route = self.routing.load().route(slot_of(app, group)).clone();
+        self.fresh(&route).await?;
         Ok(route)
     }
 
@@ -278,19 +368,6 @@ impl Service {
             reads::version(&route.rows, app, group).map_err(unreadable)
         })
         .await
-    }
-
-    /// Waits until everything that the shard has received by now is applied.
-    pub(super) async fn settle_inbox(route: &Route) -> Result<(), ReadError> {
-        if route.held.is_none() {
-            return Ok(());
-        }
-        let (reply, settled) = tokio::sync::oneshot::channel();
-        route
-            .host
-            .try_send(SettleInbox { reply })
-            .map_err(|_| ReadError::Overloaded { what: "the shard's mailbox is full" })?;
-        settled.await.unwrap_or(Err(ReadError::Unavailable { what: "the leadership of the shard ended" }))
     }
 
     /// Reads groups, one result per id in the same order.
@@ -475,13 +552,8 @@ impl Service {
     ) -> Result<AllGroupsPage, ReadError> {
         within(deadline, async {
             let routing = self.routing.load_full();
-            for route in routing.routes() {
-                if route.leadership.is_none() {
-                    return Err(ReadError::Unavailable { what: "no leader is known for a shard" });
-                }
-            }
             // All at once: each is one round for its shard, and none waits for another.
-            let barriers = routing.routes().iter().map(Self::barrier);
+            let barriers = routing.routes().iter().map(|route| self.fresh(route));
             futures::future::try_join_all(barriers).await?;
             // A seek for every slot, whatever the page: always on the pool.
             on_the_pool(move || {
@@ -506,18 +578,13 @@ impl Service {
     ) -> Result<JoinedList, ReadError> {
         within(deadline, async {
             let routing = self.routing.load_full();
-            let route = routing.route(slot_of_account(app, account));
-            if route.leadership.is_none() {
-                return Err(ReadError::Unavailable { what: "no leader is known for the account's shard" });
-            }
-            if self.recovered.missing() > 0 {
-                return Err(ReadError::Unavailable { what: "the node is recovering" });
-            }
-            // Before the wait: a disband that ends during it may have messages here that are not waited for.
-            let ending = self.disbanding.now();
-            Self::settle_inbox(route).await?;
-            Self::barrier(route).await?;
-            let all = self.all_joined(&routing, ending, app, account, &query).await?;
+            let shard = routing.route(slot_of_account(app, account)).shard;
+            let all = match self.is_stale {
+                true => {
+                    self.all_joined(&routing, Arc::new(self.neighbours.endings_here()), app, account, &query).await?
+                }
+                false => self.all_joined_by_now(&routing, shard, app, account, &query).await?,
+            };
             let (total, page) = reads::page(all, &query);
             if !query.with_group && !query.with_own {
                 return Ok(reads::ids_only(total, page));
@@ -532,11 +599,33 @@ impl Service {
         .await
     }
 
+    /// The whole list that matches, with everything that was acknowledged before the call.
+    async fn all_joined_by_now(
+        &self,
+        routing: &Arc<RoutingTable>,
+        shard: ShardId,
+        app: AppId,
+        account: &AccountId,
+        query: &JoinedQuery,
+    ) -> Result<Vec<Joined>, ReadError> {
+        // Who leads the groups' shards says which are ending before the rows are looked at: what has ended by then is
+        // in the rows.
+        let endings = async { Ok(Arc::new(self.neighbours.endings().await)) };
+        let (endings, settled) = futures::try_join!(endings, self.neighbours.settle(shard))?;
+        self.neighbours.catch_up(shard, settled).await?;
+        let all = self.all_joined(routing, endings.clone(), app, account, query).await?;
+        let mut shards: Vec<ShardId> = all.iter().map(|joined| routing.route(joined.slot).shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        self.neighbours.confirm_endings(&endings, &shards).await?;
+        Ok(all)
+    }
+
     /// The whole list that matches, from the account's rows and, where those do not say, from the groups'.
     async fn all_joined(
         &self,
         routing: &Arc<RoutingTable>,
-        ending: Arc<Ending>,
+        endings: Arc<Endings>,
         app: AppId,
         account: &AccountId,
         query: &JoinedQuery,
@@ -546,8 +635,7 @@ impl Service {
         let all = walk(count, {
             let (routing, account, query) = (routing.clone(), account.clone(), query.clone());
             move || {
-                let leaves_out =
-                    |slot, gno| !ending.is_empty() && ending.contains(&(routing.route(slot).shard, Job { slot, gno }));
+                let leaves_out = |slot, gno| endings.contains(routing.route(slot).shard, Job { slot, gno });
                 reads::joined(&rows, app, &account, &query, leaves_out)
             }
         })
@@ -556,7 +644,7 @@ impl Service {
         let asked: Vec<ShardId> =
             all.iter().filter(|j| j.may_have_topics()).map(|j| routing.route(j.slot).shard).collect();
         let count = asked.len() as u64;
-        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(Self::barrier);
+        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(|r| self.fresh(r));
         futures::future::try_join_all(barriers).await?;
         let routing = routing.clone();
         walk(count, move || reads::keep_by_topics(all, |slot| &routing.route(slot).rows, app, has_topics)).await

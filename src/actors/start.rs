@@ -6,14 +6,15 @@ use actix_rt::ArbiterHandle;
 use muster_cluster::{Cluster, OpenError, ShardId};
 use tokio::sync::oneshot;
 
-use super::disbanding::Disbanding;
-use super::host::{HostOptions, Neighbours, Peer, Peers, Recoveries, ShardHost};
+use super::host::{HostOptions, ShardHost};
 use super::inbox::Held;
-use super::message::AppliedEntries;
+use super::line::Calls;
+use super::message::{AppliedEntries, Introduced};
 use super::mint::Minter;
+use super::neighbours::{Neighbours, Peer};
 use super::registry::{Hosted, RegistryActor};
 use super::service::{AppLimits, Service};
-use crate::shard::{Applied, Lookups, Machine};
+use crate::shard::{Applied, Machine};
 use crate::time::{Clock, SystemClock};
 
 #[derive(Debug, thiserror::Error)]
@@ -36,21 +37,25 @@ pub async fn start(
     options: HostOptions,
     limits: AppLimits,
 ) -> Result<Service, StartError> {
-    start_by(Arc::new(SystemClock), cluster, arbiters, options, limits).await
+    let by = cluster.clone();
+    let calls: Calls = Arc::new(move |node, call, deadline| {
+        let cluster = by.clone();
+        Box::pin(async move { cluster.call(node, call, deadline).await })
+    });
+    let neighbours = Neighbours::new(cluster.node(), calls, cluster.shards(), limits.clone());
+    start_by(Arc::new(SystemClock), neighbours, cluster, arbiters, options, limits).await
 }
 
-/// As [`start`], with a clock that the leaders of the shards tell the time by.
+/// As [`start`], with a clock that the leaders of the shards tell the time by, and a way to other nodes.
 pub(super) async fn start_by(
     clock: Arc<dyn Clock>,
+    neighbours: Neighbours,
     cluster: Cluster,
     arbiters: &[ArbiterHandle],
     options: HostOptions,
     limits: AppLimits,
 ) -> Result<Service, StartError> {
-    let peers: Peers = Arc::new(OnceLock::new());
     let shards = cluster.shards();
-    let neighbours =
-        Neighbours { peers: peers.clone(), disbanding: Disbanding::default(), recovered: Recoveries::new(shards) };
     let mut hosts = Vec::with_capacity(usize::from(shards));
     for shard in 0..shards {
         let arbiter = &arbiters[usize::from(shard) % arbiters.len()];
@@ -61,21 +66,17 @@ pub(super) async fn start_by(
         });
         hosts.push(started.await.map_err(|_| StartError::Arbiter { shard })??);
     }
-    let all = hosts
-        .iter()
-        .map(|hosted| Peer { host: hosted.host.clone(), lookups: Lookups::new(hosted.handle.rows().clone()) })
-        .collect();
-    // Hosts that recover before this is set deliver and announce again in their sweep.
-    let _ = peers.set(all);
+    neighbours.introduce(hosts.iter().map(Peer::new).collect());
+    // Those that began to lead before have spoken to nobody.
+    hosts.iter().for_each(|hosted| hosted.host.do_send(Introduced));
     let (done, started) = oneshot::channel();
     let for_registry = hosts.clone();
     arbiters[0].spawn(async move {
         let _ = done.send(RegistryActor::start_here(for_registry));
     });
-    let routing = started.await.map_err(|_| StartError::Arbiter { shard: 0 })?;
+    let (routing, routes_changed) = started.await.map_err(|_| StartError::Arbiter { shard: 0 })?;
     let minter = Arc::new(Minter::new(Arc::new(SystemClock), cluster.mint_slot()));
-    let Neighbours { disbanding, recovered, .. } = neighbours;
-    Ok(Service::new(routing, cluster, limits, minter, disbanding, recovered))
+    Ok(Service::new(routing, routes_changed, cluster, limits, minter, neighbours))
 }
 
 async fn start_shard(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use muster_cluster::{Cluster, ClusterOptions, DiskObserver, DiskOptions};
+use muster_cluster::Cluster;
 
 use super::*;
 use crate::group::{
@@ -65,34 +65,62 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
-async fn start_in(folder: &std::path::Path, limits: Limits) -> (Cluster, Service) {
-    start_by(Arc::new(SystemClock), folder, limits).await
+/// How the hosts of the node reach each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wiring {
+    InMemory,
+    /// As if each shard were led on another node.
+    Calls,
+    /// The same, and of three calls that answer nothing one gets lost.
+    LossyCalls,
 }
 
-async fn start_by(clock: Arc<dyn Clock>, folder: &std::path::Path, limits: Limits) -> (Cluster, Service) {
-    let cluster = Cluster::open(ClusterOptions {
-        data_dir: folder.to_owned(),
-        shards: 4,
-        disk: DiskOptions {
-            flush: false,
-            block_cache_bytes: 8 << 20,
-            row_cache_bytes: 1 << 20,
-            memtable_bytes: 8 << 20,
-            wal_bytes: 64 << 20,
-            start_check_bytes_max: u64::MAX,
-            observer: DiskObserver::default(),
-        },
-        heartbeat: Duration::from_millis(150),
-        election_min: Duration::from_millis(600),
-        election_max: Duration::from_millis(1000),
-        log_bytes_max: 16 << 20,
-        nodes: muster_cluster::NodesOptions::default(),
+async fn start_in(folder: &std::path::Path, limits: Limits) -> (Cluster, Service) {
+    start_by(Arc::new(SystemClock), Wiring::InMemory, folder, limits).await
+}
+
+async fn start_wired(wiring: Wiring, folder: &std::path::Path, limits: Limits) -> (Cluster, Service) {
+    start_by(Arc::new(SystemClock), wiring, folder, limits).await
+}
+
+/// Calls that reach the service once it is there.
+fn calls_to(service: Arc<std::sync::OnceLock<Service>>, wiring: Wiring) -> line::Calls {
+    let count = std::sync::atomic::AtomicU32::new(0);
+    Arc::new(move |node, call: bytes::Bytes, deadline| {
+        assert_eq!(call[0], HOST_CALL);
+        let is_one_way = matches!(wire::decode_call(&call[1..]), Ok(wire::CallForm::Notes(_)));
+        let is_lost = is_one_way
+            && wiring == Wiring::LossyCalls
+            && count.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(3);
+        let service = service.clone();
+        Box::pin(async move {
+            match service.get() {
+                Some(service) if !is_lost => Ok(service.attend(node, call.slice(1..), deadline).await),
+                _ => Err(CallError::Lost),
+            }
+        })
     })
-    .unwrap();
+}
+
+async fn start_by(
+    clock: Arc<dyn Clock>,
+    wiring: Wiring,
+    folder: &std::path::Path,
+    limits: Limits,
+) -> (Cluster, Service) {
+    let cluster = Cluster::open(testing::options(folder)).unwrap();
     let limits: AppLimits = Arc::new([(APP, Arc::new(limits))].into_iter().collect());
     let arbiters = [actix_rt::Arbiter::current()];
-    let started = start::start_by(clock, cluster.clone(), &arbiters, HostOptions::default(), limits).await;
+    let itself = Arc::new(std::sync::OnceLock::new());
+    let calls = calls_to(itself.clone(), wiring);
+    let mut neighbours = neighbours::Neighbours::new(cluster.node(), calls, cluster.shards(), limits.clone());
+    if wiring != Wiring::InMemory {
+        neighbours = neighbours.by_calls_alone();
+    }
+    let options = HostOptions::default();
+    let started = start::start_by(clock, neighbours, cluster.clone(), &arbiters, options, limits).await;
     let service = started.unwrap();
+    assert!(itself.set(service.clone()).is_ok());
     service.until_ready(Duration::from_secs(10)).await.unwrap();
     (cluster, service)
 }
@@ -107,8 +135,13 @@ fn all() -> JoinedQuery {
 
 #[actix_rt::test]
 async fn a_change_is_seen_by_every_read_that_follows_its_answer() {
+    a_change_is_seen_by_every_read_that_follows_its_answer_by(Wiring::InMemory).await;
+    a_change_is_seen_by_every_read_that_follows_its_answer_by(Wiring::Calls).await;
+}
+
+async fn a_change_is_seen_by_every_read_that_follows_its_answer_by(wiring: Wiring) {
     let folder = tempfile::tempdir().unwrap();
-    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let (cluster, service) = start_wired(wiring, folder.path(), Limits::default()).await;
     let g = group("g1");
     let done = service.submit(APP, g.clone(), create(Some("ann"), &["bob"]), None, soon()).await;
     assert_eq!(done, Ok(Answer::Done));
@@ -170,8 +203,13 @@ async fn concurrent_joins_of_one_group_are_pipelined_and_all_counted() {
 
 #[actix_rt::test]
 async fn a_disband_beyond_one_chunk_reaches_everybody() {
+    a_disband_beyond_one_chunk_reaches_everybody_by(Wiring::InMemory).await;
+    a_disband_beyond_one_chunk_reaches_everybody_by(Wiring::Calls).await;
+}
+
+async fn a_disband_beyond_one_chunk_reaches_everybody_by(wiring: Wiring) {
     let folder = tempfile::tempdir().unwrap();
-    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let (cluster, service) = start_wired(wiring, folder.path(), Limits::default()).await;
     let g = group("big");
     service.submit(APP, g.clone(), create(Some("ann"), &[]), None, soon()).await.unwrap();
     for chunk in 0..6 {
@@ -190,9 +228,14 @@ async fn a_disband_beyond_one_chunk_reaches_everybody() {
 
 #[actix_rt::test]
 async fn quotas_are_exact_under_concurrency() {
+    quotas_are_exact_under_concurrency_by(Wiring::InMemory).await;
+    quotas_are_exact_under_concurrency_by(Wiring::Calls).await;
+}
+
+async fn quotas_are_exact_under_concurrency_by(wiring: Wiring) {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { daily_net_groups: 20, groups_per_user: 3, ..Limits::default() };
-    let (cluster, service) = start_in(folder.path(), limits).await;
+    let (cluster, service) = start_wired(wiring, folder.path(), limits).await;
     let creates = (0..60).map(|n| service.submit(APP, group(&format!("g{n}")), create(None, &[]), None, soon()));
     let done = futures::future::join_all(creates).await;
     assert_eq!(done.iter().filter(|d| d.is_ok()).count(), 20);
@@ -233,10 +276,15 @@ fn left_behind(folder: tempfile::TempDir) -> tempfile::TempDir {
 /// What a shard had received and not yet counted when the node stopped is counted before anything new is let in.
 #[actix_rt::test]
 async fn quotas_are_exact_for_those_who_come_first_after_a_restart() {
+    quotas_are_exact_for_those_who_come_first_after_a_restart_by(Wiring::InMemory).await;
+    quotas_are_exact_for_those_who_come_first_after_a_restart_by(Wiring::Calls).await;
+}
+
+async fn quotas_are_exact_for_those_who_come_first_after_a_restart_by(wiring: Wiring) {
     let mut folder = tempfile::tempdir().unwrap();
     let limits = Limits { daily_net_groups: 20, groups_per_user: 3, ..Limits::default() };
     for round in 0..5 {
-        let (cluster, service) = start_in(folder.path(), limits.clone()).await;
+        let (cluster, service) = start_wired(wiring, folder.path(), limits.clone()).await;
         let ids: Vec<GroupId> = (0..40).map(|n| group(&format!("r{round}g{n}"))).collect();
         let eve = format!("eve{round}");
         let submit = |service: &Service, id: &GroupId, command| {
@@ -252,7 +300,7 @@ async fn quotas_are_exact_for_those_who_come_first_after_a_restart() {
         cluster.stop().await;
 
         folder = left_behind(folder);
-        let (cluster, service) = start_in(folder.path(), limits.clone()).await;
+        let (cluster, service) = start_wired(wiring, folder.path(), limits.clone()).await;
         let joins = ids[2..10].iter().map(|id| submit(&service, id, add(std::slice::from_ref(&eve))));
         let creations = ids[15..].iter().map(|id| submit(&service, id, create(None, &[])));
         let (joined, made) = tokio::join!(futures::future::join_all(joins), futures::future::join_all(creations));
@@ -287,7 +335,7 @@ async fn the_daily_quota_begins_anew_with_the_day() {
     let limits = Limits { daily_net_groups: 3, ..Limits::default() };
     let clock = Arc::new(Wound((MIDNIGHT - 10_000).into()));
     let set = |at: u64| clock.0.store(at, std::sync::atomic::Ordering::Relaxed);
-    let (cluster, service) = start_by(clock.clone(), folder.path(), limits).await;
+    let (cluster, service) = start_by(clock.clone(), Wiring::InMemory, folder.path(), limits).await;
     let mut next = 0;
     let mut made = Vec::new();
     // At a moment some groups end, and then so many more may be made.
@@ -370,8 +418,13 @@ async fn a_named_request_is_carried_out_once() {
 
 #[actix_rt::test]
 async fn a_named_creation_gets_one_id() {
+    a_named_creation_gets_one_id_by(Wiring::InMemory).await;
+    a_named_creation_gets_one_id_by(Wiring::Calls).await;
+}
+
+async fn a_named_creation_gets_one_id_by(wiring: Wiring) {
     let folder = tempfile::tempdir().unwrap();
-    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let (cluster, service) = start_wired(wiring, folder.path(), Limits::default()).await;
     let mint = |id: &str| service.mint_once(APP, Kind::Public, request("root", "create_group", id).unwrap(), soon());
     let first = mint("r1").await.unwrap();
     for again in futures::future::join_all((0..20).map(|_| mint("r1"))).await {
@@ -385,9 +438,14 @@ async fn a_named_creation_gets_one_id() {
 
 #[actix_rt::test]
 async fn an_app_is_full_exactly_when_it_is() {
+    an_app_is_full_exactly_when_it_is_by(Wiring::InMemory).await;
+    an_app_is_full_exactly_when_it_is_by(Wiring::Calls).await;
+}
+
+async fn an_app_is_full_exactly_when_it_is_by(wiring: Wiring) {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { groups_per_app: 10, ..Limits::default() };
-    let (cluster, service) = start_in(folder.path(), limits).await;
+    let (cluster, service) = start_wired(wiring, folder.path(), limits).await;
     let create_one = |n: usize| service.submit(APP, group(&format!("g{n}")), create(None, &[]), None, soon());
     let done = futures::future::join_all((0..40).map(create_one)).await;
     assert_eq!(done.iter().filter(|d| d.is_ok()).count(), 10);
@@ -478,8 +536,13 @@ async fn all_groups_of_an_app_are_found_over_all_shards() {
 
 #[actix_rt::test]
 async fn a_joined_list_by_topics_follows_the_group() {
+    a_joined_list_by_topics_follows_the_group_by(Wiring::InMemory).await;
+    a_joined_list_by_topics_follows_the_group_by(Wiring::Calls).await;
+}
+
+async fn a_joined_list_by_topics_follows_the_group_by(wiring: Wiring) {
     let folder = tempfile::tempdir().unwrap();
-    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let (cluster, service) = start_wired(wiring, folder.path(), Limits::default()).await;
     for n in 0..6 {
         let id = group(&format!("@TGS#_c{n}"));
         service.submit(APP, id.clone(), of_kind(Kind::Community, &["bob"]), None, soon()).await.unwrap();
@@ -526,4 +589,123 @@ async fn long_reads_go_to_the_pool_and_answer_alike() {
     let named = service.named_members(APP, &g, &asked, soon()).await.unwrap().members;
     assert_eq!(named, whole.into_iter().map(Some).collect::<Vec<_>>());
     cluster.stop().await;
+}
+
+/// Waits until no shard owes another a word, and no source keeps rows that were taken.
+async fn everybody_was_told(service: &Service) {
+    let until = Instant::now() + Duration::from_secs(20);
+    let shards = service.routing.load().routes().len() as u16;
+    let owed = || {
+        let routing = service.routing.load();
+        let of =
+            |route: &registry::Route| crate::shard::recover(&route.rows, route.shard, shards).unwrap().outbox.len();
+        routing.routes().iter().map(of).sum::<usize>()
+    };
+    while owed() > 0 {
+        assert!(Instant::now() < until, "{} rows are owed", owed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[actix_rt::test]
+async fn words_that_get_lost_are_said_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_wired(Wiring::LossyCalls, folder.path(), Limits::default()).await;
+    let ids: Vec<GroupId> = (0..12).map(|n| group(&format!("g{n}"))).collect();
+    let submit = |id: &GroupId, command| {
+        let (service, id) = (service.clone(), id.clone());
+        async move { service.submit(APP, id, command, None, soon()).await.unwrap() }
+    };
+    futures::future::join_all(ids.iter().map(|id| submit(id, create(Some("ann"), &["bob"])))).await;
+    everybody_was_told(&service).await;
+    assert_eq!(service.joined(APP, &account("ann"), all(), soon()).await.unwrap().total, 12);
+    let destroy = || Command::Destroy(Destroy { operator: operator() });
+    futures::future::join_all(ids[..6].iter().map(|id| submit(id, destroy()))).await;
+    // Whether or not bob's shard has heard of it.
+    assert_eq!(service.joined(APP, &account("bob"), all(), soon()).await.unwrap().total, 6);
+    everybody_was_told(&service).await;
+    assert_eq!(service.joined(APP, &account("bob"), all(), soon()).await.unwrap().total, 6);
+    cluster.stop().await;
+}
+
+/// A leader that has recovered holds what was on its way when the last one ended, received or not.
+#[actix_rt::test]
+async fn what_was_acknowledged_before_a_restart_is_in_every_list_after_it() {
+    let mut folder = tempfile::tempdir().unwrap();
+    for round in 0..4 {
+        let (cluster, service) = start_wired(Wiring::LossyCalls, folder.path(), Limits::default()).await;
+        let listed = service.joined(APP, &account("ann"), all(), soon()).await.unwrap();
+        assert_eq!(listed.total, round * 10, "round {round}: {:?}", joined_ids(&listed));
+        let creations = (0..10)
+            .map(|n| service.submit(APP, group(&format!("r{round}g{n}")), create(Some("ann"), &["bob"]), None, soon()));
+        let made = futures::future::join_all(creations).await;
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        cluster.stop().await;
+        folder = left_behind(folder);
+    }
+}
+
+#[actix_rt::test]
+async fn accounts_are_imported_where_their_shard_is_led() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_wired(Wiring::Calls, folder.path(), Limits::default()).await;
+    let names: Vec<AccountId> = (0..20).map(|n| account(&format!("u{n}"))).collect();
+    let import = |account: &AccountId| ImportAccount { account: account.clone(), nick: None, face_url: None };
+    let imported = service.import_accounts(APP, names[..10].iter().map(import).collect(), soon()).await;
+    assert!(imported.iter().all(Result::is_ok), "{imported:?}");
+    let known = service.accounts_known(APP, &names, soon()).await.unwrap();
+    assert_eq!(known, (0..20).map(|n| n < 10).collect::<Vec<_>>());
+    let deleted = service.delete_accounts(APP, names[5..15].to_vec(), soon()).await;
+    assert_eq!(deleted, (5..15).map(|n| Ok(n < 10)).collect::<Vec<_>>());
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_call_that_cannot_be_read_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let failed = wire::AnswerForm::Failed { failure: 2 };
+    for call in [&[][..], &[9, 0], &[1, 0, 0, 0, 0, 2, 0xc1], &[1, 1, 0xc1]] {
+        let answer = service.attend(cluster.node(), bytes::Bytes::copy_from_slice(call), soon()).await;
+        assert_eq!(wire::decode_answer(&answer), Ok(failed.clone()), "{call:?}");
+    }
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_minted_id_belongs_to_a_shard_that_is_led_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = testing::a_service(folder.path(), APP).await;
+    let other = NodeId(9 << 32);
+    for shard in 0..testing::SHARDS {
+        let one_of_four = testing::leading_only(&service, Some(shard), Some(other));
+        for _ in 0..50 {
+            let id = one_of_four.mint(APP, Kind::Public).unwrap();
+            assert_eq!(muster_cluster::shard_of_slot(crate::shard::slot_of(APP, &id), testing::SHARDS).0, shard);
+        }
+    }
+    let none = testing::leading_only(&service, None, Some(other));
+    assert!(none.mint(APP, Kind::Public).is_ok());
+}
+
+#[actix_rt::test]
+async fn who_does_not_lead_says_who_does_and_reads_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = testing::a_service(folder.path(), APP).await;
+    let other = NodeId(9 << 32);
+    let follower = testing::leading_only(&service, None, Some(other));
+    let g = group("g");
+    let submitted = follower.submit(APP, g.clone(), create(None, &[]), None, soon()).await;
+    assert_eq!(submitted, Err(SubmitError::Elsewhere { leader: other }));
+    // A node that is the leader by name only has nobody to name yet.
+    for leader in [None, Some(service.node())] {
+        let leaderless = testing::leading_only(&service, None, leader);
+        let submitted = leaderless.submit(APP, g.clone(), create(None, &[]), None, soon()).await;
+        assert!(matches!(submitted, Err(SubmitError::Unavailable { .. })), "{submitted:?}");
+    }
+    assert_eq!(follower.version(APP, &g, soon()).await, Ok(None));
+    service.submit(APP, g.clone(), create(None, &[]), None, soon()).await.unwrap();
+    assert!(follower.version(APP, &g, soon()).await.unwrap().is_some());
+    assert!(follower.stale().version(APP, &g, soon()).await.unwrap().is_some());
+    assert_eq!((service.staleness(), follower.staleness()), (Some(Duration::ZERO), None));
 }

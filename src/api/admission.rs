@@ -190,10 +190,22 @@ impl Admission {
     /// # Errors
     /// [`NotNow`].
     pub fn admit(&self, lane: Lane, now: Instant) -> Result<Place<'_>, NotNow> {
+        self.admit_if(lane, now, |window| self.has_room_in_round(lane, window))
+    }
+
+    /// As [`Self::admit`], for a request that another node let in: no HTTP worker of this one has taken it up.
+    ///
+    /// # Errors
+    /// [`NotNow`].
+    pub fn admit_forwarded(&self, lane: Lane, now: Instant) -> Result<Place<'_>, NotNow> {
+        self.admit_if(lane, now, |_| true)
+    }
+
+    fn admit_if(&self, lane: Lane, now: Instant, has_room: impl FnOnce(usize) -> bool) -> Result<Place<'_>, NotNow> {
         let gate = self.gate(lane);
         gate.judge_if_due(now, || self.flush_time_of(lane));
         let window = gate.window.load(Ordering::Relaxed);
-        if gate.under_way.load(Ordering::Relaxed) >= window || !self.has_room_in_round(lane, window) {
+        if gate.under_way.load(Ordering::Relaxed) >= window || !has_room(window) {
             gate.refused.fetch_add(1, Ordering::Relaxed);
             return Err(NotNow::Overloaded);
         }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::actors::{ReadError, SubmitError};
+use crate::actors::{NodeId, ReadError, SubmitError};
 use crate::group::Refusal;
 
 pub const BAD_HTTP: u32 = 60002;
@@ -56,17 +56,35 @@ pub const LABELLED: &[u32] = &[
 /// How much of a value a text repeats. Source: docs/spec/errors.md 1.
 const SHOWN_BYTES_MAX: usize = 64;
 
+/// What may be done about a failure before its caller hears of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing: it would come to the same, or there is too much to do as it is.
+    Nothing,
+    /// Nothing happened, and a moment later it may succeed.
+    Again,
+    /// Nothing happened; this node leads what the request is about, as far as is known.
+    Ask(NodeId),
+    /// Perhaps something happened: it may be tried again if it has a name to be known by.
+    AgainIfNamed,
+}
+
 /// A request that did not succeed, as its caller is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub code: u32,
     /// For people: lower case, names the field or the account.
     pub info: Cow<'static, str>,
+    pub remedy: Remedy,
 }
 
 impl Failure {
     pub fn new(code: u32, info: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, info: info.into() }
+        Self { code, info: info.into(), remedy: Remedy::Nothing }
+    }
+
+    pub fn with_remedy(self, remedy: Remedy) -> Self {
+        Self { remedy, ..self }
     }
 
     /// `<what is wrong>: <field>`.
@@ -97,26 +115,27 @@ impl From<Refusal> for Failure {
 
 impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
-        let code = match &error {
-            SubmitError::Refused(refusal) => refusal.code(),
-            SubmitError::Overloaded { .. } => OVERLOADED,
-            SubmitError::Unavailable { .. } => UNAVAILABLE,
-            SubmitError::Indeterminate { .. } => INTERNAL,
+        let (code, remedy) = match &error {
+            SubmitError::Refused(refusal) => (refusal.code(), Remedy::Nothing),
+            SubmitError::Overloaded { .. } => (OVERLOADED, Remedy::Nothing),
+            SubmitError::Unavailable { .. } => (UNAVAILABLE, Remedy::Again),
+            SubmitError::Elsewhere { leader } => (UNAVAILABLE, Remedy::Ask(*leader)),
+            SubmitError::Indeterminate { .. } => (INTERNAL, Remedy::AgainIfNamed),
         };
         // `Indeterminate` prints as `outcome unknown: …`: that prefix is part of the contract of 10002.
-        Self::new(code, error.to_string())
+        Self::new(code, error.to_string()).with_remedy(remedy)
     }
 }
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
-        let code = match error {
-            ReadError::NoSuchGroup => NO_SUCH_GROUP,
-            ReadError::NotSupported => NOT_SUPPORTED,
-            ReadError::Overloaded { .. } => OVERLOADED,
-            ReadError::Unavailable { .. } => UNAVAILABLE,
+        let (code, remedy) = match error {
+            ReadError::NoSuchGroup => (NO_SUCH_GROUP, Remedy::Nothing),
+            ReadError::NotSupported => (NOT_SUPPORTED, Remedy::Nothing),
+            ReadError::Overloaded { .. } => (OVERLOADED, Remedy::Nothing),
+            ReadError::Unavailable { .. } => (UNAVAILABLE, Remedy::Again),
         };
-        Self::new(code, error.to_string())
+        Self::new(code, error.to_string()).with_remedy(remedy)
     }
 }
 
@@ -126,21 +145,25 @@ mod tests {
 
     #[test]
     fn the_three_kinds_of_failure_are_told_apart() {
-        for (error, code, info) in [
-            (SubmitError::Refused(Refusal::NoSuchGroup), 10010, "this group does not exist"),
-            (SubmitError::Overloaded { what: "mailbox" }, 60018, "overloaded: mailbox"),
-            (SubmitError::Unavailable { what: "no leader" }, 60008, "unavailable: no leader"),
-            (SubmitError::Indeterminate { what: "deadline" }, 10002, "outcome unknown: deadline"),
+        use Remedy::{Again, AgainIfNamed, Ask, Nothing};
+        let leader = NodeId(3 << 32);
+        for (error, code, info, remedy) in [
+            (SubmitError::Refused(Refusal::NoSuchGroup), 10010, "this group does not exist", Nothing),
+            (SubmitError::Overloaded { what: "mailbox" }, 60018, "overloaded: mailbox", Nothing),
+            (SubmitError::Unavailable { what: "no leader" }, 60008, "unavailable: no leader", Again),
+            (SubmitError::Elsewhere { leader }, 60008, "unavailable: node 3-00000000 leads the shard", Ask(leader)),
+            (SubmitError::Indeterminate { what: "deadline" }, 10002, "outcome unknown: deadline", AgainIfNamed),
         ] {
-            assert_eq!(Failure::from(error), Failure::new(code, info));
+            assert_eq!(Failure::from(error), Failure::new(code, info).with_remedy(remedy));
         }
-        for (error, code) in [
-            (ReadError::NoSuchGroup, 10010),
-            (ReadError::NotSupported, 10007),
-            (ReadError::Overloaded { what: "x" }, 60018),
-            (ReadError::Unavailable { what: "x" }, 60008),
+        for (error, code, remedy) in [
+            (ReadError::NoSuchGroup, 10010, Nothing),
+            (ReadError::NotSupported, 10007, Nothing),
+            (ReadError::Overloaded { what: "x" }, 60018, Nothing),
+            (ReadError::Unavailable { what: "x" }, 60008, Again),
         ] {
-            assert_eq!(Failure::from(error).code, code);
+            let failure = Failure::from(error);
+            assert_eq!((failure.code, failure.remedy), (code, remedy));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::body::Object;
@@ -95,6 +96,8 @@ impl Door {
             deadline: Instant::now(),
             now_secs: NOW_SECS,
             request,
+            minted: OnceLock::new(),
+            is_counted: AtomicBool::new(false),
         };
         let asked = endpoint.read(&call, &body)?;
         Ok(format!("{:?} {:?} {:?} {asked}", call.app, call.caller, call.request))

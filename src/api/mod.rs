@@ -19,6 +19,7 @@ pub mod auth;
 mod body;
 pub mod error;
 mod fields;
+pub mod forward;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -33,8 +34,8 @@ mod usersig;
 mod wire;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
@@ -50,8 +51,9 @@ use self::admission::{Admission, Lane, NotNow};
 use self::auth::{Auth, Caller};
 use self::body::Object;
 use self::error::Failure;
+use self::forward::{BackDoor, Nodes};
 use self::json::Json;
-use self::kept::{Kept, KeptAnswers, Rendered};
+use self::kept::{KeptAnswers, Rendered};
 use self::query::{Family, Query};
 use self::rates::Rates;
 use crate::actors::{ClientRequest, Service, SubmitError};
@@ -63,6 +65,13 @@ use crate::time::{Clock, SystemClock};
 
 /// Names a request in its answer; the same id stands in what the node logs about it.
 const REQUEST_ID: &str = "x-muster-request-id";
+
+/// Asks for a read as this node has it: `stale`; anything else is a read of what is true now. In lower case, as names of
+/// headers are compared.
+const CONSISTENCY: &str = "x-muster-consistency";
+const STALE: &[u8] = b"stale";
+/// How old such an answer may be, in milliseconds.
+const STALE_MS: &str = "x-muster-stale-ms";
 
 /// Longest name that a caller may give a request. Source: docs/spec/client-operations.md 1.
 const CLIENT_REQUEST_ID_BYTES_MAX: usize = 64;
@@ -265,6 +274,9 @@ pub struct Api(Arc<Door>);
 
 struct Door {
     service: Service,
+    /// The same, as read by those who asked for [`STALE`].
+    stale: Service,
+    nodes: Box<dyn Nodes>,
     rules: FxHashMap<AppId, Rules>,
     auth: Auth,
     http: config::Http,
@@ -281,12 +293,13 @@ struct Door {
 }
 
 impl Api {
-    /// Builds the door to a service for apps and what each is run by; `not_ready` says why the node cannot serve, if
-    /// it cannot, and `flush_time` what a flush of its disk takes these days.
+    /// Builds the door to a service for apps and what each is run by; `nodes` are the others, `not_ready` says why the
+    /// node cannot serve, if it cannot, and `flush_time` what a flush of its disk takes these days.
     pub fn new(
         config: &Config,
         apps: Vec<(AppSettings, config::App)>,
         service: Service,
+        nodes: impl Nodes + 'static,
         not_ready: impl Fn() -> Option<String> + Send + Sync + 'static,
         flush_time: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
@@ -294,7 +307,9 @@ impl Api {
         let rules = apps.iter().map(|(settings, app)| (AppId(app.id), Rules::of(config, settings))).collect();
         let apps = apps.into_iter().map(|(_, app)| app).collect();
         Self(Arc::new(Door {
+            stale: service.stale(),
             service,
+            nodes: Box::new(nodes),
             rules,
             auth: Auth::new(apps, config.auth.clone()),
             http: config.http.clone(),
@@ -307,6 +322,11 @@ impl Api {
             settings: config::settings_differing_from_default(config),
             metrics: names.map(|name| metrics::get().command(name, error::LABELLED)).collect(),
         }))
+    }
+
+    /// Where the requests of other nodes come in.
+    pub fn back_door(&self) -> BackDoor {
+        BackDoor::to(&self.0)
     }
 
     /// Mounts everything. The path is matched here and not by a router: there is one shape of it.
@@ -363,6 +383,51 @@ struct Call<'a> {
     now_secs: u64,
     /// The name that the caller gave a request that changes something, if any.
     request: Option<ClientRequest>,
+    /// The id that was minted for the group that it begins: whoever carries the request out in the end takes it.
+    minted: OnceLock<GroupId>,
+    /// What is counted when a request is carried out is counted once: not when it is tried again, nor by other nodes.
+    is_counted: AtomicBool,
+}
+
+/// Where a request comes from, and until when it is to be answered.
+struct Origin<'a> {
+    app: AppId,
+    rules: &'a Rules,
+    caller: AccountId,
+    deadline: Instant,
+    now_secs: u64,
+    id: RequestId,
+    is_counted: bool,
+    minted: Option<GroupId>,
+}
+
+/// A request as it was read: whoever leads what it is about can carry it out.
+struct Asked<'a> {
+    call: Call<'a>,
+    id: RequestId,
+    /// In [`ENDPOINTS`].
+    place: usize,
+    body: &'a [u8],
+    parsed: Object<'a>,
+    service: &'a Service,
+}
+
+impl Asked<'_> {
+    fn lane(&self) -> Lane {
+        if ENDPOINTS[self.place].2 { Lane::Changes } else { Lane::Reads }
+    }
+
+    /// Whether it is carried out once, however often it is tried. Commands about accounts do not look at names.
+    fn is_repeatable(&self) -> bool {
+        self.call.request.is_some() && ENDPOINTS[self.place].1.family() == Family::Groups
+    }
+}
+
+/// An answer on its way out.
+struct Answered {
+    body: Bytes,
+    /// How old it may be, if it was asked for as it is here and that can be said.
+    age: Option<Duration>,
 }
 
 impl Call<'_> {
@@ -388,6 +453,9 @@ impl Call<'_> {
     /// # Errors
     /// 10049, 60018.
     fn attribute_write(&self, group: &GroupId) -> Result<(), Failure> {
+        if self.is_counted.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         self.rules.rates.attribute_write(group, &self.caller)
     }
 
@@ -451,7 +519,7 @@ impl Door {
         };
         // Whatever is logged on behalf of this request carries its id, on whichever thread.
         let span = tracing::info_span!("request", %id);
-        let called = AssertUnwindSafe(self.call(request, &mut payload, command, place, lane, started));
+        let called = AssertUnwindSafe(self.call(request, &mut payload, command, place, id, started));
         let outcome = match called.catch_unwind().instrument(span.clone()).await {
             Ok(outcome) => outcome,
             Err(panic) => Err(span.in_scope(|| panicked(panic, place))),
@@ -469,20 +537,22 @@ impl Door {
         place: Option<usize>,
         id: RequestId,
         started: Instant,
-        outcome: Result<Bytes, Failure>,
+        outcome: Result<Answered, Failure>,
     ) -> HttpResponse {
-        let (code, body) = match outcome {
-            Ok(body) => (0, body),
-            Err(failure) => (failure.code, json::failure(&failure).into()),
+        let (code, body, age) = match outcome {
+            Ok(Answered { body, age }) => (0, body, age),
+            Err(failure) => (failure.code, json::failure(&failure).into(), None),
         };
         self.metrics[place.unwrap_or(ENDPOINTS.len())].answered(code, started.elapsed().as_secs_f64());
         metrics::get().upkeep_each_second(SystemClock.now() / 1000);
 
         let content_type = HeaderValue::from_static("application/json; charset=utf-8");
-        HttpResponse::Ok()
-            .insert_header((CONTENT_TYPE, content_type))
-            .insert_header((REQUEST_ID, id.to_string()))
-            .body(body)
+        let mut response = HttpResponse::Ok();
+        response.insert_header((CONTENT_TYPE, content_type)).insert_header((REQUEST_ID, id.to_string()));
+        if let Some(age) = age {
+            response.insert_header((STALE_MS, age.as_millis().to_string()));
+        }
+        response.body(body)
     }
 
     async fn call(
@@ -491,9 +561,9 @@ impl Door {
         payload: &mut Option<web::Payload>,
         command: Result<(Family, &str), Failure>,
         place: Option<usize>,
-        lane: Lane,
+        id: RequestId,
         started: Instant,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Answered, Failure> {
         let by_get = request.method() == Method::GET && command.as_ref().is_ok_and(|command| BY_GET.contains(command));
         if request.method() != Method::POST && !by_get {
             return Err(Failure::with_value(error::BAD_HTTP, "method", "expected POST", request.method().as_str()));
@@ -502,13 +572,12 @@ impl Door {
         let now_secs = SystemClock.now() / 1000;
         let query = Query::parse(request.query_string(), self.http.strict_query, self.strict_accounts)?;
         let app = self.admin(request, &query, now_secs)?;
-        let Some(rules) = self.rules.get(&app) else {
-            return Err(Failure::new(error::NO_SUCH_APP, "sdkappid is not known here"));
-        };
+        let rules = self.rules_of(app)?;
         rules.rates.request()?;
-        let Some((place, (command, endpoint, changes))) = place.map(|place| (place, ENDPOINTS[place])) else {
+        let Some(place) = place else {
             return Err(Failure::with_value(error::NO_SUCH_COMMAND, "command", "no such command", name));
         };
+        let (_, _, changes) = ENDPOINTS[place];
         rules.rates.command(place)?;
         if name == LIST_ALL_GROUPS {
             rules.rates.listing()?;
@@ -518,31 +587,73 @@ impl Door {
             Some(payload) => request::read_body(request, payload, &self.http).await?,
             None => Bytes::new(),
         };
-        let _turn = self.admission.begin(lane);
+        let turn = self.admission.begin(if changes { Lane::Changes } else { Lane::Reads });
         let body = if by_get && body.is_empty() { Bytes::from_static(b"{}") } else { body };
         let deadline = started + Duration::from_millis(self.http.timeout_ms);
-        if endpoint.is_kept()
-            && let Some(kept) = self.kept.find(app, place, &body, now_secs)
-            && self.still_holds(app, &kept, deadline).await?
-        {
+        let is_stale = !changes && request.headers().get(CONSISTENCY).is_some_and(|value| value.as_bytes() == STALE);
+        let service = if is_stale { &self.stale } else { &self.service };
+        // Looked at before the rows are: what they hold may be younger, never older.
+        let behind = if is_stale { self.service.staleness().map(|behind| (behind, Instant::now())) } else { None };
+        let origin =
+            Origin { app, rules, caller: query.identifier, deadline, now_secs, id, is_counted: false, minted: None };
+        let body = if let Some(kept) = self.kept_answer(service, &origin, place, &body).await {
             metrics::get().kept_answers.increment(1);
-            return Ok(kept.body);
-        }
-        let asked = Object::parse(&body, self.strict_accounts)?;
-        let request = if changes { client_request(&asked, command, &query.identifier)? } else { None };
-        let call = Call { rules, app, caller: query.identifier, deadline, now_secs, request };
-        let rendered = endpoint.handle(&self.service, &call, &asked).await?;
-        Ok(self.kept.keep(app, place, &body, rendered))
+            kept
+        } else {
+            self.answered(&self.read(origin, place, &body, service)?, turn).await?
+        };
+        Ok(Answered { body, age: behind.map(|(behind, since)| behind + since.elapsed()) })
     }
 
-    /// Whether nothing that an answer shows has changed since.
-    async fn still_holds(&self, app: AppId, kept: &Kept, deadline: Instant) -> Result<bool, Failure> {
+    fn rules_of(&self, app: AppId) -> Result<&Rules, Failure> {
+        self.rules.get(&app).ok_or_else(|| Failure::new(error::NO_SUCH_APP, "sdkappid is not known here"))
+    }
+
+    /// Reads what is asked.
+    fn read<'a>(
+        &'a self,
+        origin: Origin<'a>,
+        place: usize,
+        body: &'a [u8],
+        service: &'a Service,
+    ) -> Result<Asked<'a>, Failure> {
+        let Origin { app, rules, caller, deadline, now_secs, id, is_counted, minted } = origin;
+        let (command, _, changes) = ENDPOINTS[place];
+        let parsed = Object::parse(body, self.strict_accounts)?;
+        let request = if changes { client_request(&parsed, command, &caller)? } else { None };
+        let call = Call {
+            rules,
+            app,
+            caller,
+            deadline,
+            now_secs,
+            request,
+            minted: minted.map(OnceLock::from).unwrap_or_default(),
+            is_counted: AtomicBool::new(is_counted),
+        };
+        Ok(Asked { call, id, place, body, parsed, service })
+    }
+
+    /// Carries a request out on this node, or says why not.
+    async fn carry_out(&self, asked: &Asked<'_>) -> Result<Bytes, Failure> {
+        let Asked { call, place, body, parsed, service, .. } = asked;
+        let rendered = ENDPOINTS[*place].1.handle(service, call, parsed).await?;
+        Ok(self.kept.keep(call.app, *place, body, rendered))
+    }
+
+    /// The answer to a question that was asked before, if nothing that it shows has changed since.
+    async fn kept_answer(&self, service: &Service, origin: &Origin<'_>, place: usize, body: &[u8]) -> Option<Bytes> {
+        if !ENDPOINTS[place].1.is_kept() {
+            return None;
+        }
+        let kept = self.kept.find(origin.app, place, body, origin.now_secs)?;
         for (group, version) in &*kept.groups {
-            if self.service.version(app, group, deadline).await? != Some(*version) {
-                return Ok(false);
+            // What cannot be looked up is asked for in full, and that may be tried again.
+            if service.version(origin.app, group, origin.deadline).await.ok()? != Some(*version) {
+                return None;
             }
         }
-        Ok(true)
+        Some(kept.body)
     }
 
     fn admin(&self, request: &HttpRequest, query: &Query<'_>, now_secs: u64) -> Result<AppId, Failure> {

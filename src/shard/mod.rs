@@ -33,4 +33,4 @@ pub use view::{
 };
 
 // Parts of entries and messages that happen to be rows too.
-pub use crate::store::{OutboxHead, RequestAnswer, Version};
+pub use crate::store::{AccountText, GroupText, OutboxHead, RequestAnswer, Version};

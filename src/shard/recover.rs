@@ -16,6 +16,8 @@ pub struct Recovery {
     pub outbox: Vec<OutboxRow>,
     pub cursors: Vec<(ShardId, u64)>,
     pub jobs: Vec<Job>,
+    /// Groups whose jobs are done, while messages that tell of their end are in the outbox.
+    pub untold: Vec<Job>,
 }
 
 /// Reads it.
@@ -52,5 +54,52 @@ pub fn recover(rows: &Rows, shard: ShardId, shards: u16) -> Result<Recovery, Dis
         }
         true
     })?;
+    recovery.untold = untold(&recovery.outbox, &recovery.jobs);
     Ok(recovery)
+}
+
+fn untold(outbox: &[OutboxRow], jobs: &[Job]) -> Vec<Job> {
+    let mut untold: Vec<Job> = outbox
+        .iter()
+        .flat_map(|row| row.effects.iter())
+        .filter_map(|effect| match effect {
+            Effect::Ended { slot, gno, .. } => Some(Job { slot: Slot(*slot), gno: Gno(*gno) }),
+            _ => None,
+        })
+        .filter(|job| !jobs.contains(job))
+        .collect();
+    untold.sort_unstable_by_key(|job| (job.slot, job.gno));
+    untold.dedup();
+    untold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::GroupId;
+    use crate::store::{FeedRow, GroupText};
+
+    fn ended(seq: u64, gno: u64) -> OutboxRow {
+        let report = FeedRow {
+            event_id: "1-2-3".into(),
+            at: 1,
+            report_type: 5,
+            group: GroupText(GroupId::parse("g").expect("an id")),
+            group_name: String::new(),
+            kind: 1,
+            operator: String::new(),
+            remark: String::new(),
+            value: 0,
+        };
+        let ended = Effect::Ended { app: 1, accounts: Vec::new(), slot: 9, gno, report };
+        let other = Effect::Quota { app: 1, day: 1, delta: -1 };
+        OutboxRow { target: ShardId(1), seq, effects: Arc::new(vec![other, ended]) }
+    }
+
+    #[test]
+    fn an_end_that_not_everybody_has_heard_of_outlives_its_job() {
+        let job = |gno| Job { slot: Slot(9), gno: Gno(gno) };
+        let outbox = [ended(1, 4), ended(2, 5), ended(3, 4), ended(4, 6)];
+        assert_eq!(untold(&outbox, &[job(5)]), [job(4), job(6)]);
+    }
 }

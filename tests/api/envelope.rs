@@ -504,3 +504,20 @@ async fn every_answer_names_its_request() {
     }
     assert_eq!(ids.len(), 3);
 }
+
+#[tokio::test]
+async fn a_stale_read_says_how_old_it_may_be() {
+    let (request, expected) = a_read("1.1", "X-Muster-Consistency: stale\r\n");
+    let mut raw = Raw::connect().await;
+    raw.send(&request).await;
+    let head = raw.answers(&expected).await;
+    let age = head.lines().find_map(|line| line.strip_prefix("x-muster-stale-ms: ")).expect("an age");
+    assert!(
+        age.parse::<u64>().is_ok_and(|millis| millis < 1_000),
+        "all is led here, so it is as old as its way: {age}"
+    );
+    // Another word is no such wish.
+    let (request, expected) = a_read("1.1", "X-Muster-Consistency: strong\r\n");
+    raw.send(&request).await;
+    assert!(!raw.answers(&expected).await.contains("x-muster-stale-ms"));
+}

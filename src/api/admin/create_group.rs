@@ -86,22 +86,33 @@ pub(super) async fn begin(
         call.submit(service, &id, command).await?;
         return Ok(id);
     }
+    // Minted by a node that asked this one, or in a try that came to nothing.
+    let minted = call.minted.get().cloned();
     if let Some(request) = &call.request {
         // A repetition must meet what the first one made, so it gets the id of the first one.
-        let id = service.mint_once(call.app, kind, request.clone(), call.deadline).await?;
-        call.submit(service, &id, command).await?;
+        let id = match minted {
+            Some(id) => id,
+            None => service.mint_once(call.app, kind, request.clone(), call.deadline).await?,
+        };
+        call.submit(service, call.minted.get_or_init(|| id.clone()), command).await?;
         return Ok(id);
     }
+    let mut id = match minted {
+        Some(id) => id,
+        None => service.mint(call.app, kind)?,
+    };
     for _ in 1..MINTS_MAX {
-        let id = service.mint(kind)?;
         match call.submit(service, &id, command.clone()).await {
             Err(SubmitError::Refused(Refusal::GroupIdTaken | Refusal::GroupIdOwned)) => {
                 tracing::error!(group = %id, "a minted id was taken: two nodes share an id slot or a clock went back");
             }
-            outcome => return outcome.map(|_| id).map_err(Failure::from),
+            outcome => {
+                call.minted.get_or_init(|| id.clone());
+                return outcome.map(|_| id).map_err(Failure::from);
+            }
         }
+        id = service.mint(call.app, kind)?;
     }
-    let id = service.mint(kind)?;
     call.submit(service, &id, command).await?;
     Ok(id)
 }

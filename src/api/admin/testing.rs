@@ -1,5 +1,7 @@
 //! What tests of endpoints share: a call without a service, and values to render.
 
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub use super::describing::described;
@@ -45,6 +47,8 @@ impl Bench {
             deadline: Instant::now(),
             now_secs: NOW_SECS,
             request: None,
+            minted: OnceLock::new(),
+            is_counted: AtomicBool::new(false),
         })
     }
 

@@ -83,7 +83,7 @@ fn openapi() -> OpenApi {
 
 fn components() -> Components {
     let mut components = schemas::components();
-    for (name, parameter) in parameters() {
+    for (name, parameter) in parameters().into_iter().chain([consistency()]) {
         components.parameters.insert(name.to_owned(), parameter.into());
     }
     let usersig = ApiKeyValue::with_description(
@@ -93,6 +93,16 @@ fn components() -> Components {
     components.add_security_scheme(USERSIG, SecurityScheme::ApiKey(ApiKey::Query(usersig)));
     components
 }
+
+/// The header that a read may have.
+fn consistency() -> (&'static str, Parameter) {
+    let name = "X-Muster-Consistency";
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).schema(Some(schema(STALE)));
+    let means = "`stale`: answer from what this node has, without asking who leads the group.";
+    (name, parameter.required(Required::False).description(Some(means)).build())
+}
+
+const STALE: Is = Is::Word(&["stale"]);
 
 /// The parameters of the address line besides the signature.
 fn parameters() -> [(&'static str, Parameter); 4] {

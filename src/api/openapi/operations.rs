@@ -10,10 +10,10 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{AllOfBuilder, OneOfBuilder, Paths, Ref, Required, ResponseBuilder, ResponsesBuilder};
 
 use super::schemas::{FAILURE, OK, meanings, object, schema};
-use super::{USERSIG, parameters};
-use crate::api::about::{About, Field, Is, Topic, optional, prose};
+use super::{USERSIG, consistency, parameters};
+use crate::api::about::{About, Field, Is, Topic, U32, optional, prose};
 use crate::api::query::Family;
-use crate::api::{ENDPOINTS, LIST_ALL_GROUPS, REQUEST_ID};
+use crate::api::{ENDPOINTS, LIST_ALL_GROUPS, REQUEST_ID, STALE_MS};
 
 /// The service that a command is described under; those of a family answer to the same commands.
 pub const fn service(family: Family) -> &'static str {
@@ -68,8 +68,9 @@ fn operation(name: &str, about: &'static About, changes: bool) -> Operation {
         .description((!notes.is_empty()).then(|| notes.join(" ")))
         .security(SecurityRequirement::new::<_, [&str; 0], &str>(USERSIG, []))
         .request_body(Some(body.build()))
-        .responses(ResponsesBuilder::new().response("200", response(about).build()));
-    for (name, _) in parameters() {
+        .responses(ResponsesBuilder::new().response("200", response(about, changes).build()));
+    let header = (!changes).then(consistency);
+    for (name, _) in parameters().into_iter().chain(header) {
         operation = operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")));
     }
     operation.build()
@@ -88,7 +89,7 @@ fn request_schema(about: &'static About, changes: bool) -> Schema {
     AllOfBuilder::new().item(request).item(field).into()
 }
 
-fn response(about: &'static About) -> ResponseBuilder {
+fn response(about: &'static About, changes: bool) -> ResponseBuilder {
     let ok = AllOfBuilder::new().item(Ref::from_schema_name(OK)).item(object(&about.answer));
     let codes = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(about.codes()));
     let codes = codes.description((!about.refusals.is_empty()).then(|| meanings(about.refusals)));
@@ -99,10 +100,13 @@ fn response(about: &'static About) -> ResponseBuilder {
     let content = ContentBuilder::new().schema(Some(answer)).example(Some(example_answer(about)));
     let id =
         HeaderBuilder::new().schema(Some(schema(Is::Text))).description(Some("Names the request in the log.")).build();
-    ResponseBuilder::new()
-        .description("What became of the request.")
-        .header(REQUEST_ID, id)
-        .content("application/json", content.build())
+    let response = ResponseBuilder::new().description("What became of the request.").header(REQUEST_ID, id);
+    let response = response.content("application/json", content.build());
+    if changes {
+        return response;
+    }
+    let means = "How old the answer may be, if it was asked for as this node has it.";
+    response.header(STALE_MS, HeaderBuilder::new().schema(Some(schema(U32))).description(Some(means)).build())
 }
 
 /// The example with its envelope.
