@@ -58,7 +58,7 @@ fn a_newer_format_and_another_number_of_shards_are_refused() {
     assert!(matches!(refused.err(), Some(OpenError::ShardsDiffer { found: 4, wanted: 8, .. })));
     let file = dir.path().join("FORMAT");
     let text = std::fs::read_to_string(&file).expect("read");
-    std::fs::write(&file, text.replace("format 2\n", "format 7\n")).expect("written");
+    std::fs::write(&file, text.replace("format 3\n", "format 7\n")).expect("written");
     let refused = Cluster::open(testing::options(dir.path(), 4));
     assert!(matches!(refused.err(), Some(OpenError::NewerFormat { found: 7, known: 3, .. })));
 }

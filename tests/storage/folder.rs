@@ -28,13 +28,13 @@ async fn a_folder_of_a_newer_format_is_refused_and_left_alone() {
     let (stopped, _) = Node::start().terminate();
     let path = stopped.data_dir().join("FORMAT");
     let text = fs::read_to_string(&path).expect("the format file");
-    let newer = text.replacen("format 2\n", "format 3\n", 1);
-    assert_ne!(text, newer, "the format is not 2 any more: {text}");
+    let newer = text.replacen("format 3\n", "format 4\n", 1);
+    assert_ne!(text, newer, "the format is not 3 any more: {text}");
     fs::write(&path, &newer).expect("the format file");
     let before = contents(&stopped.data_dir());
 
     let (folder, said) = Node::try_start_in(stopped.folder, stopped.settings).err().expect("it must be refused");
-    assert!(said.contains("was written by format 3, this binary reads up to 2"), "{said}");
+    assert!(said.contains("was written by format 4, this binary reads up to 3"), "{said}");
     assert!(contents(&folder.path().join("data")) == before, "a folder that cannot be read was changed");
 }
 
