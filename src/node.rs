@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actix_rt::Arbiter;
@@ -82,7 +82,7 @@ pub struct Node {
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
     arbiters: Vec<Arbiter>,
     cluster: Cluster,
-    service: Service,
+    service: Arc<Service>,
 }
 
 impl Node {
@@ -106,10 +106,13 @@ impl Node {
         let arbiters: Vec<Arbiter> = (0..arbiter_count(config)).map(|_| behind_the_door()).collect();
         let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
         let service = actors::start(cluster.clone(), &handles, host_options(config, cluster.shards()), of_apps).await?;
-        let service = service.with_accounts(existing(config.accounts.mode, &apps));
-        // From now on: the shards of all nodes wait for each other to recover.
-        let requests = Arc::new(OnceLock::new());
-        cluster.attend(Arc::new(Attending { hosts: service.clone(), requests: requests.clone() }));
+        let service = Arc::new(service.with_accounts(existing(config.accounts.mode, &apps)));
+        let (readiness, disk) = (service.clone(), cluster.clone());
+        let not_ready = move || readiness.not_ready();
+        let others = OtherNodes(cluster.clone());
+        let api = api::Api::new(config, apps, Service::clone(&service), others, not_ready, move || disk.flush_time());
+        // Before this node is ready: that others are depends on it.
+        cluster.attend(Arc::new(Attending { hosts: Arc::downgrade(&service), requests: api.back_door() }));
         tokio::select! {
             ready = service.until_ready(START_TIMEOUT) => ready.map_err(NodeError::NotReady)?,
             // What recovery reads may be damaged, and what it writes may fail: then there is nothing to wait for.
@@ -123,12 +126,6 @@ impl Node {
         let refused = |error: std::io::Error| NodeError::Listen { address, reason: error.to_string() };
         let listener = TcpListener::bind(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let readiness = service.clone();
-        let disk = cluster.clone();
-        let others = OtherNodes(cluster.clone());
-        let not_ready = move || readiness.not_ready();
-        let api = api::Api::new(config, apps, service.clone(), others, not_ready, move || disk.flush_time());
-        let _ = requests.set(api.back_door());
         let http = &config.http;
         let server = HttpServer::new(move || {
             let api = api.clone();
@@ -214,20 +211,23 @@ impl Nodes for OtherNodes {
 }
 
 /// What this node does for others that ask it.
+///
+/// The cluster holds it, so it must hold nothing that holds the cluster: the folder would not be free after a stop.
 struct Attending {
-    hosts: Service,
-    /// Not before this node serves requests itself.
-    requests: Arc<OnceLock<BackDoor>>,
+    hosts: Weak<Service>,
+    requests: BackDoor,
 }
 
 impl Attendant for Attending {
     fn answer(&self, from: NodeId, call: Bytes, deadline: Instant) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
-        let (hosts, requests) = (self.hosts.clone(), self.requests.clone());
+        let (requests, hosts) = (self.requests.clone(), self.hosts.upgrade());
         Box::pin(async move {
-            match call.first() {
-                Some(&HOST_CALL) => hosts.attend(from, call.slice(1..), deadline).await,
-                Some(&FORWARDED) => requests.get().cloned().unwrap_or_default().attend(from, call, deadline).await,
-                kind => {
+            match (call.first(), hosts) {
+                (Some(&FORWARDED), _) => requests.attend(from, call, deadline).await,
+                (Some(&HOST_CALL), Some(hosts)) => hosts.attend(from, call.slice(1..), deadline).await,
+                // Stopping: whoever asks takes no answer for none.
+                (Some(&HOST_CALL), None) => Bytes::new(),
+                (kind, _) => {
                     tracing::error!(%from, ?kind, "a node asks for what is not known here");
                     Bytes::new()
                 }

@@ -179,7 +179,7 @@ fn unknown(what: &str) -> Failure {
 }
 
 /// Where the requests of other nodes come in, for as long as the front door is there.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct BackDoor(Weak<Door>);
 
 impl BackDoor {
