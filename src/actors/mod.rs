@@ -18,6 +18,7 @@ mod service;
 mod start;
 #[cfg(test)]
 mod tests;
+mod under_way;
 
 pub use accounts::{Existing, ImportAccount};
 pub use host::HostOptions;
