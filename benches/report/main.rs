@@ -37,7 +37,6 @@ mod workloads;
 #[path = "../bare/mod.rs"]
 mod bare;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -60,8 +59,6 @@ pub struct Bench {
     pub settings: Settings,
     /// What the figures are taken on, by name.
     pub machine: Vec<(&'static str, String)>,
-    /// Creations per second at the peak, once they were measured.
-    pub peak_per_sec: Cell<Option<f64>>,
 }
 
 /// Measures one part. What it found before it failed stays in the part.
@@ -115,7 +112,7 @@ fn run() -> Outcome<()> {
     processes::end_at_signal()?;
 
     let machine = machine::facts(&settings.scratch);
-    let bench = Bench { settings, machine, peak_per_sec: Cell::new(None) };
+    let bench = Bench { settings, machine };
     let mut parts = Vec::new();
     for (name, title, measure) in PARTS.iter().filter(|(name, ..)| bench.settings.wants(name)) {
         parts.push(measure_part(&bench, name, title, *measure));

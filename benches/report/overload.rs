@@ -1,7 +1,11 @@
 //! Part `overload`: twice as much as the node can do, for a long time, through `muster bench --rate`.
 //!
+//! What it can do, and how soon it answers when it is not asked for more, is found on the same node before: a fresh
+//! one has no compactions yet, and its first seconds are faster than those that follow.
+//!
 //! Reads what the harness says with some tolerance: a figure that a line does not have is left out.
 
+use muster::bench::bar::Bar;
 use serde_json::Value;
 
 use crate::figures::{Axis, MIB, Part, Series, number, text};
@@ -12,8 +16,19 @@ use crate::{Bench, Outcome, say};
 
 /// How much more than the peak is asked for.
 const TIMES_PEAK: f64 = 2.0;
-/// Operations of the run that looks for the peak, where part `workloads` did not.
-const PEAK_OPERATIONS: (&str, &str) = ("20000", "5000");
+/// Callers of the closed loop that finds the peak.
+const PEAK_CONNECTIONS: u64 = 64;
+/// How much of the peak is asked for to see what is normal.
+const NORMAL_SHARE: f64 = 0.8;
+/// Seconds of either. Long enough that what a node has to do from time to time, above all compactions, is part of it.
+const BEFORE_SECS: (u64, u64) = (60, 2);
+/// Shorter runs say nothing about memory: caches are still filling.
+const MEMORY_SECS_MIN: u64 = 180;
+/// What of a run memory has to settle in: the first two minutes of ten.
+const SETTLING_SHARE: f64 = 0.2;
+
+/// Operations of a closed loop that ends by time.
+const ENDLESS: &str = "1000000000";
 
 /// Files that load and node each need beside their connections.
 const OTHER_FILES: u64 = 500;
@@ -43,36 +58,75 @@ const MEMORY: [(&str, &str); 4] = [
 
 pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let seconds = bench.settings.overload_seconds;
-    let peak = match bench.peak_per_sec.get() {
-        Some(peak) => peak,
-        None => find_peak(bench)?,
-    };
-    let rate = (TIMES_PEAK * peak).max(1.0) as u64;
+    let before = bench.settings.scaled(BEFORE_SECS.0, BEFORE_SECS.1);
     let connections = bench.settings.overload_connections.min(open_files_max().saturating_sub(OTHER_FILES)).max(1);
-    part.about = format!(
-        "W1, creations of groups of three, due {} times a second for {seconds} s, over {} connections: twice the {} per \
-         second of the closed loop. A node that has too much to do is to say so (60018), to go on with what it took, \
-         and to keep its memory.",
-        grouped(rate as f64, 0),
-        grouped(connections as f64, 0),
-        grouped(peak, 0)
-    );
     let node = Node::start(&bench.settings.scratch, &node::WORKLOADS)?;
+    say(&format!("  looking for the peak for {before} s"));
+    let peak = drive(bench, &node, PEAK_CONNECTIONS, before, None)?;
+    let peak_per_sec = peak["ops_s"].as_f64().ok_or("the harness left no rate")?;
+    let normal_rate = (NORMAL_SHARE * peak_per_sec).max(1.0) as u64;
+    say(&format!("  {} per second for {before} s", grouped(normal_rate as f64, 0)));
+    let normal = drive(bench, &node, connections, before, Some(normal_rate))?;
+    let rate = (TIMES_PEAK * peak_per_sec).max(1.0) as u64;
     say(&format!("  {} per second for {seconds} s", grouped(rate as f64, 0)));
     let memory_before = node.resident_bytes() as f64;
-    let numbers = [rate, seconds, connections].map(|number| number.to_string());
-    let names = ["--rate", "--duration", "--connections"];
-    let mut options = vec!["--workload", "w1"];
-    names.iter().zip(&numbers).for_each(|(name, number)| options.extend([name, number.as_str()]));
-    let lines = harness::run(bench, &Target::node(&node), &options)?;
+    let line = drive(bench, &node, connections, seconds, Some(rate))?;
     let memory_after = node.resident_bytes() as f64;
     node.stop()?;
 
-    let line = lines.into_iter().next().ok_or("the harness left no line")?;
+    part.about = format!(
+        "W1, creations of groups of three, due {} times a second for {seconds} s, over {} connections: twice the {} per \
+         second that {PEAK_CONNECTIONS} callers reach for {before} s. Normal is what {} per second give for {before} s, \
+         on the same node. A node that has too much to do is to say so (60018), to go on with what it took, and to keep \
+         its memory.",
+        grouped(rate as f64, 0),
+        grouped(connections as f64, 0),
+        grouped(peak_per_sec, 0),
+        grouped(normal_rate as f64, 0)
+    );
+    judge(bench, part, &normal, &line);
+    show_before(part, [("the peak", &peak), ("normal", &normal)]);
     show_counts(part, &line);
     show_memory(part, &line, memory_before / MIB, memory_after / MIB);
-    part.lines.push(line);
+    part.lines.extend([peak, normal, line]);
     Ok(())
+}
+
+/// Creates groups for so long, at a rate or in a closed loop; gives what the harness says.
+fn drive(bench: &Bench, node: &Node, connections: u64, seconds: u64, rate: Option<u64>) -> Outcome<Value> {
+    let [connections, seconds] = [connections, seconds].map(|number| number.to_string());
+    let mut options = vec!["--workload", "w1", "--connections", &connections, "--duration", &seconds];
+    let rate = rate.map(|rate| rate.to_string());
+    match &rate {
+        Some(rate) => options.extend(["--rate", rate]),
+        None => options.extend(["--operations", ENDLESS]),
+    }
+    let lines = harness::run(bench, &Target::node(node), &options)?;
+    lines.into_iter().next().ok_or_else(|| "the harness left no line".into())
+}
+
+fn judge(bench: &Bench, part: &mut Part, normal: &Value, line: &Value) {
+    let reason = || bench.settings.too_small().map(str::to_owned);
+    let was_none = line["refused"].as_f64().is_none_or(|refused| refused == 0.0);
+    let no_overload = || was_none.then(|| "nothing was refused: this was no overload".to_owned());
+    let ratio = line["p99_ms"].as_f64().zip(normal["p99_ms"].as_f64()).map(|(accepted, normal)| accepted / normal);
+    let accepted = Bar::at_most("Accepted under overload, p99 ÷ normal p99", "", 2.0);
+    part.bars.push(accepted.measured(ratio).unless(reason().or_else(no_overload)));
+    let refused = Bar::at_most("Refused under overload, p99", "ms", 5.0);
+    let refused = refused.measured(line["refused_latency"]["p99_ms"].as_f64());
+    part.bars.push(refused.unless(reason().or_else(no_overload)));
+    let seconds = bench.settings.overload_seconds;
+    let too_short = (seconds < MEMORY_SECS_MIN).then(|| format!("only {seconds} s"));
+    let memory = Bar::at_most("Memory under overload, drift after the first fifth", "%", 5.0);
+    part.bars.push(memory.measured(drift_percent(line)).unless(reason().or(too_short)));
+}
+
+/// The largest distance from what it was when it should have settled, in percent of it.
+fn drift_percent(line: &Value) -> Option<f64> {
+    let by_sec: Vec<f64> = line["rss_mb_by_sec"].as_array()?.iter().filter_map(Value::as_f64).collect();
+    let later = by_sec.get((by_sec.len() as f64 * SETTLING_SHARE) as usize..)?;
+    let settled = later.first()?;
+    later.iter().map(|mib| (mib - settled).abs() / settled * 100.0).reduce(f64::max)
 }
 
 /// Most files a process may have open here.
@@ -82,13 +136,21 @@ fn open_files_max() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(u64::MAX)
 }
 
-fn find_peak(bench: &Bench) -> Outcome<f64> {
-    say("  looking for the peak");
-    let node = Node::start(&bench.settings.scratch, &node::WORKLOADS)?;
-    let operations = bench.settings.scaled(PEAK_OPERATIONS.0, PEAK_OPERATIONS.1);
-    let lines = harness::run(bench, &Target::node(&node), &["--workload", "w1", "--operations", operations])?;
-    node.stop()?;
-    lines.first().and_then(|line| line["ops_s"].as_f64()).ok_or_else(|| "the harness left no line".into())
+fn show_before(part: &mut Part, lines: [(&str, &Value); 2]) {
+    let columns = [
+        ("", "", 0),
+        ("Done", "1/s", 0),
+        ("Refused", "", 0),
+        ("p50", "ms", 1),
+        ("p99", "ms", 1),
+        ("p99.9", "ms", 1),
+        ("max", "ms", 1),
+    ];
+    let table = part.table("Before, on the same node", &columns);
+    for (name, line) in lines {
+        let fields = ["ops_s", "refused", "p50_ms", "p99_ms", "p999_ms", "max_ms"];
+        table.row(std::iter::once(text(name)).chain(fields.map(|field| number(line[field].as_f64()))));
+    }
 }
 
 fn show_counts(part: &mut Part, line: &Value) {

@@ -62,7 +62,6 @@ pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
         });
         theirs.rounds.push(by_workload(lines, part));
     }
-    bench.peak_per_sec.set(ours.median("w1", "ops_s"));
     show_systems(part, &ours, &theirs, &probes);
     if peer.is_some() {
         show_ratios(bench, part, &ours, &theirs);

@@ -5,75 +5,48 @@
 //! the committed state, and reads go there without it.
 //! When an entry fails it stops; the next command activates a fresh one from rows. Memory is never repaired.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use muster_cluster::{DiskError, Lookup, Slot};
-use rustc_hash::FxHashMap;
+use muster_cluster::{DiskError, Lookup};
 
 use super::SubmitError;
 use super::demand::{Place, Read, Wanted, share_a_subject};
 use super::host::Shared;
-use super::message::{Again, Busy, EntryOrigin, GroupKey, Judged, Origin, Reserved, Settled, Turn, TurnFor};
+use super::message::{Again, Badge, Busy, EntryOrigin, Judged, Origin, Reserved, Settled, Turn, TurnFor};
+use super::under_way::{Resting, UnderWay, Waiting};
 use crate::group::{self, Answer, Command, Context as Judging, Decision, Event, Group, Kind};
 use crate::id::{AccountId, Gno};
 use crate::shard::{
     ClientRequest, EventForm, GroupEntry, Head, Item, NoticeForm, RequestAnswer, RequestForm, Version, answer_form,
-    answer_of, slot_of,
+    answer_of,
 };
 use crate::time::Stamp;
 
-/// Rough bytes of an active group without members: what the activation budget counts.
-pub const ACTIVE_GROUP_BYTES: usize = 1600;
+/// Rough bytes of an active group at rest, however many members it has: what the activation budget counts.
+pub const ACTIVE_GROUP_BYTES: usize = 1024;
+
+/// With what actix and tokio keep of an actor these are 640 bytes. One word more would take 768 of the allocator.
+const _: () = assert!(size_of::<GroupActor>() <= 200);
 
 /// The one who decides a group's changes on the leader of its shard.
+///
+/// Small, as a node holds a million of them: what is only needed while commands are under way is apart.
 pub struct GroupActor {
-    key: GroupKey,
-    slot: Slot,
+    badge: Arc<Badge>,
     shared: Rc<Shared>,
     /// As the entries under way leave it.
     group: Option<Group>,
-    /// The fence that the next entry is decided on; `None`: no such group.
-    version: Option<Version>,
+    /// The fence that the next entry is decided on, if there is a group.
+    version: Version,
     activation: u64,
-    counter: u64,
     /// Of the group as committed; `None` for one whose creation is under way.
     gno: Option<Gno>,
-    /// Creations and disbands decided here so far: rows of an earlier group of the name are not this one's.
-    incarnation: u64,
-    /// The entry that creates the group, while it is under way.
-    created_by: Option<u64>,
+    /// Entries of this activation so far.
     last_ticket: u64,
-    settled: u64,
-    /// Accounts that entries under way touch, with the last entry that does.
-    pins: FxHashMap<AccountId, u64>,
-    /// The same, in the order of the entries.
-    pinned: VecDeque<(u64, AccountId)>,
-    /// Answers without an entry that rest on one under way.
-    resting: VecDeque<Resting>,
-    /// Requests of entries under way, with what they will be answered.
-    requests: FxHashMap<ClientRequest, Answer>,
-    /// The same, in the order of the entries.
-    requested: VecDeque<(u64, ClientRequest)>,
-    /// Turns that wait for rows, and those that may not overtake them. Bounded like all that is under way: by
-    /// `actors.inflight_max`.
-    waiting: VecDeque<Waiting>,
-    last_number: u64,
-}
-
-struct Resting {
-    ticket: u64,
-    judged: Judged,
-    turn: Turn,
-    busy: Busy,
-}
-
-/// A turn that waits for rows, or behind one that does and is about the same.
-struct Waiting {
-    number: u64,
-    turn: TurnFor,
-    is_reading: bool,
+    /// `None`: at rest.
+    under_way: Option<Box<UnderWay>>,
 }
 
 /// What is known of a turn before it is judged.
@@ -101,54 +74,60 @@ struct HaveRead {
 impl GroupActor {
     /// Activates a group on the calling arbiter.
     pub(super) fn start_here(
-        key: GroupKey,
+        badge: Arc<Badge>,
         shared: Rc<Shared>,
         header: Option<Head>,
         mailbox_max: usize,
     ) -> actix::Addr<Self> {
         Self::create(|ctx| {
             ctx.set_mailbox_capacity(mailbox_max);
-            Self::new(key, shared, header)
+            Self::new(badge, shared, header)
         })
     }
 
-    fn new(key: GroupKey, shared: Rc<Shared>, header: Option<Head>) -> Self {
-        let slot = slot_of(key.app, &key.id);
+    fn new(badge: Arc<Badge>, shared: Rc<Shared>, header: Option<Head>) -> Self {
         let activation = shared.next_activation();
+        let version = Version { term: shared.term, activation, counter: 0 };
         Self {
-            key,
-            slot,
+            badge,
             shared,
             gno: header.as_ref().map(|h| h.gno),
-            version: header.as_ref().map(|h| h.version),
+            version: header.as_ref().map_or(version, |h| h.version),
             group: header.map(|h| Group::new(h.facts)),
             activation,
-            counter: 0,
-            incarnation: 0,
-            created_by: None,
             last_ticket: 0,
-            settled: 0,
-            pins: FxHashMap::default(),
-            pinned: VecDeque::new(),
-            resting: VecDeque::new(),
-            requests: FxHashMap::default(),
-            requested: VecDeque::new(),
-            waiting: VecDeque::new(),
-            last_number: 0,
+            under_way: None,
+        }
+    }
+
+    fn under_way(&mut self) -> &mut UnderWay {
+        let last_ticket = self.last_ticket;
+        self.under_way.get_or_insert_with(|| Box::new(UnderWay::after(last_ticket)))
+    }
+
+    /// Lets go of what was learnt and kept for commands under way once there are none.
+    fn forget_what_is_over(&mut self) {
+        if self.under_way.as_ref().is_some_and(|under_way| !under_way.is_over(self.last_ticket)) {
+            return;
+        }
+        self.under_way = None;
+        if let Some(group) = &mut self.group {
+            group.forget_all();
         }
     }
 
     /// Takes a turn, or lets it wait: it overtakes those that wait for rows unless they are about the same.
     fn turn(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
-        let number = self.last_number + 1;
-        self.last_number = number;
-        if self.waiting.iter().any(|earlier| may_not_overtake(&turn.turn, &earlier.turn.turn)) {
-            self.waiting.push_back(Waiting { number, turn, is_reading: false });
+        let under_way = self.under_way();
+        let number = under_way.number();
+        if under_way.waiting.iter().any(|earlier| may_not_overtake(&turn.turn, &earlier.turn.turn)) {
+            under_way.waiting.push_back(Waiting { number, turn, is_reading: false });
             return;
         }
         if let Some(waiting) = self.attempt(number, turn, ctx) {
-            self.waiting.push_back(waiting);
+            self.under_way().waiting.push_back(waiting);
         }
+        self.forget_what_is_over();
     }
 
     /// Judges a turn if everything is known; gives it back if it has to wait for rows, which are being read then.
@@ -167,7 +146,7 @@ impl GroupActor {
 
     fn fail(&mut self, error: &DiskError, turn: TurnFor, ctx: &mut Context<Self>) {
         turn.turn.call.span().in_scope(|| tracing::error!(%error, "a group's rows cannot be read"));
-        self.shared.cancel(&self.key, &turn.turn.reserved);
+        self.shared.cancel(&self.badge.key, &turn.turn.reserved);
         turn.turn.call.answer(Err(SubmitError::Unavailable { what: "the group's rows cannot be read" }));
         ctx.stop();
     }
@@ -177,7 +156,7 @@ impl GroupActor {
         let mut place = self.place();
         let mut with_record = false;
         if let Some(request) = turn.request.as_ref().filter(|_| !turn.is_first) {
-            if let Some(answer) = self.requests.get(request) {
+            if let Some(answer) = self.under_way.as_ref().and_then(|under_way| under_way.answer_to(request)) {
                 return Ok(Prepared::Repeated(answer.clone()));
             }
             match place.earlier_now(self.shared.handle.id(), request, self.shared.stamp())? {
@@ -188,7 +167,8 @@ impl GroupActor {
         }
         let mut wanted = Wanted::default();
         if let Some(group) = self.group.as_mut() {
-            wanted = place.learn(group, &turn.command, self.created_by.is_none())?;
+            let is_creating = self.under_way.as_ref().is_some_and(|under_way| under_way.is_creating());
+            wanted = place.learn(group, &turn.command, !is_creating)?;
             self.gno = place.gno;
         }
         match wanted.is_empty() && !with_record {
@@ -198,13 +178,14 @@ impl GroupActor {
     }
 
     fn place(&self) -> Place {
-        Place { lookups: self.shared.lookups.clone(), key: self.key.clone(), slot: self.slot, gno: self.gno }
+        let Badge { key, slot, .. } = &*self.badge;
+        Place { lookups: self.shared.lookups.clone(), key: key.clone(), slot: *slot, gno: self.gno }
     }
 
     /// Reads rows on the pool.
-    fn read(&self, number: u64, wanted: Wanted, request: Option<ClientRequest>, ctx: &mut Context<Self>) {
+    fn read(&mut self, number: u64, wanted: Wanted, request: Option<ClientRequest>, ctx: &mut Context<Self>) {
         let (place, shard, at) = (self.place(), self.shared.handle.id(), self.shared.stamp());
-        let incarnation = self.incarnation;
+        let incarnation = self.under_way().incarnation;
         let work = tokio::task::spawn_blocking(move || -> Result<HaveRead, DiskError> {
             let record = request.map(|request| place.earlier(shard, &request, at)).transpose()?;
             Ok(HaveRead { number, incarnation, read: place.read(wanted)?, record })
@@ -228,57 +209,55 @@ impl GroupActor {
             }
         };
         let mut place = self.place();
-        if let Some(group) = self.group.as_mut().filter(|_| incarnation == self.incarnation) {
+        // A turn that waits for rows is under way.
+        let Some(under_way) = self.under_way.as_mut() else { return };
+        if let Some(group) = self.group.as_mut().filter(|_| incarnation == under_way.incarnation) {
             place.take(group, read);
             self.gno = place.gno;
         }
-        let Some(at) = self.waiting.iter().position(|waiting| waiting.number == number) else { return };
-        self.waiting[at].is_reading = false;
+        let Some(at) = under_way.waiting.iter().position(|waiting| waiting.number == number) else { return };
+        under_way.waiting[at].is_reading = false;
         match record {
             Some(Some(record)) => {
-                if let Some(Waiting { turn, .. }) = self.waiting.remove(at) {
+                if let Some(Waiting { turn, .. }) = under_way.waiting.remove(at) {
                     self.rest(Ok(answer_of(record)), turn.turn, turn.busy);
                 }
             }
-            Some(None) => self.waiting[at].turn.turn.is_first = true,
+            Some(None) => under_way.waiting[at].turn.turn.is_first = true,
             None => {}
         }
         self.go_on(ctx);
+        self.forget_what_is_over();
     }
 
     /// Takes the turns that need wait no longer, in order.
     fn go_on(&mut self, ctx: &mut Context<Self>) {
         let mut at = 0;
-        while at < self.waiting.len() {
-            let blocked = |waiting: &Waiting| {
-                let earlier = self.waiting.iter().take(at);
-                waiting.is_reading
-                    || earlier.into_iter().any(|other| may_not_overtake(&waiting.turn.turn, &other.turn.turn))
-            };
-            if blocked(&self.waiting[at]) {
+        while let Some(under_way) = self.under_way.as_mut()
+            && let Some(waiting) = under_way.waiting.get(at)
+        {
+            let mut earlier = under_way.waiting.iter().take(at);
+            if waiting.is_reading || earlier.any(|other| may_not_overtake(&waiting.turn.turn, &other.turn.turn)) {
                 at += 1;
                 continue;
             }
-            let Some(Waiting { number, turn, .. }) = self.waiting.remove(at) else { return };
+            let Some(Waiting { number, turn, .. }) = under_way.waiting.remove(at) else { return };
             if let Some(waiting) = self.attempt(number, turn, ctx) {
-                self.waiting.insert(at, waiting);
+                self.under_way().waiting.insert(at, waiting);
                 at += 1;
             }
-        }
-        if self.waiting.is_empty() {
-            self.waiting = VecDeque::new();
         }
     }
 
     fn decide(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
         let TurnFor { turn, busy } = turn;
         if !self.shared.proposer.borrow().has_room() {
-            self.shared.cancel(&self.key, &turn.reserved);
+            self.shared.cancel(&self.badge.key, &turn.reserved);
             turn.call.answer(Err(SubmitError::Overloaded { what: "the shard's queue is full" }));
             return;
         }
         if !turn.call.begin() {
-            self.shared.cancel(&self.key, &turn.reserved);
+            self.shared.cancel(&self.badge.key, &turn.reserved);
             turn.call.answer(Err(SubmitError::Unavailable { what: "the deadline passed" }));
             return;
         }
@@ -300,13 +279,18 @@ impl GroupActor {
 
     fn enqueue(&mut self, decision: Decision, at: Stamp, turn: Turn, busy: Busy, ctx: &mut Context<Self>) {
         let ticket = self.last_ticket + 1;
+        // Before the new one is the last: what is under way begins after the one before.
+        let under_way = self.under_way();
+        if let Some(request) = &turn.request {
+            under_way.carries_out(request, &decision.answer, ticket);
+        }
+        decision.events.iter().for_each(|event| under_way.touches(event, ticket));
         self.last_ticket = ticket;
-        self.counter += 1;
-        let next = Version { term: self.shared.term, activation: self.activation, counter: self.counter };
+        let next = Version { term: self.shared.term, activation: self.activation, counter: ticket };
         let entry = GroupEntry {
-            app: self.key.app.0,
-            group: self.key.id.clone().into(),
-            base: self.version,
+            app: self.badge.key.app.0,
+            group: self.badge.key.id.clone().into(),
+            base: self.group.as_ref().map(|_| self.version),
             next,
             at: at.0,
             operator: turn.command.operator().name().clone().into(),
@@ -315,50 +299,21 @@ impl GroupActor {
             quota_day: self.counted_day(&turn),
             request: turn.request.as_ref().map(|request| RequestForm::new(request, answer_form(&decision.answer))),
         };
-        if let Some(request) = &turn.request {
-            self.requests.insert(request.clone(), decision.answer.clone());
-            self.requested.push_back((ticket, request.clone()));
-        }
         for event in &decision.events {
-            match event {
-                Event::Created(_) => {
-                    self.incarnation += 1;
-                    self.created_by = Some(ticket);
-                    self.gno = None;
-                }
-                Event::Destroyed { .. } => {
-                    self.incarnation += 1;
-                    self.created_by = None;
-                    self.gno = None;
-                }
-                Event::MembersAdded { members, .. } => {
-                    members.iter().for_each(|m| self.pin(&m.account, ticket));
-                }
-                Event::MembersImported { members } => members.iter().for_each(|m| self.pin(&m.account, ticket)),
-                Event::MemberChanged { account, .. } => self.pin(account, ticket),
-                Event::OwnerChanged { from, to, .. } => {
-                    from.iter().chain([to]).for_each(|account| self.pin(account, ticket));
-                }
-                Event::LiveAdminsChanged { appointed, dismissed, .. } => {
-                    appointed.iter().chain(dismissed).for_each(|account| self.pin(account, ticket));
-                }
-                Event::MembersRemoved { accounts, .. }
-                | Event::Muted { accounts, .. }
-                | Event::Banned { accounts, .. }
-                | Event::Unbanned { accounts } => accounts.iter().for_each(|account| self.pin(account, ticket)),
-                Event::ProfileChanged { .. } | Event::AttributesChanged { .. } | Event::CountersChanged { .. } => {}
+            if let Event::Created(_) | Event::Destroyed { .. } = event {
+                self.gno = None;
             }
             group::evolve(&mut self.group, event);
         }
         if let Some(group) = self.group.as_mut() {
             decision.notices.iter().for_each(|notice| group::evolve_notice(group, notice));
         }
-        self.version = self.group.as_ref().map(|_| next);
+        self.version = next;
         self.forget_unpinned(&turn.command);
         let mut turn = turn;
         self.give_back_unused(&decision.events, &mut turn.reserved);
         let origin = Origin::Entry(Box::new(EntryOrigin {
-            key: self.key.clone(),
+            key: self.badge.key.clone(),
             group: ctx.address(),
             ticket,
             call: turn.call,
@@ -388,7 +343,7 @@ impl GroupActor {
             })
         };
         let unused: Vec<AccountId> = reserved.held.extract_if(.., |account| !enters(account)).collect();
-        self.shared.cancel(&self.key, &Reserved { held: unused, ..Reserved::default() });
+        self.shared.cancel(&self.badge.key, &Reserved { held: unused, ..Reserved::default() });
     }
 
     /// Answers without an entry, once nothing under way can change the answer.
@@ -396,16 +351,17 @@ impl GroupActor {
         turn.call.rewind();
         self.forget_unpinned(&turn.command);
         let resting = Resting { ticket: self.last_ticket, judged, turn, busy };
-        if self.settled >= self.last_ticket {
+        let under_way = self.under_way();
+        if under_way.is_settled(resting.ticket) {
             self.release(resting);
         } else {
-            self.resting.push_back(resting);
+            under_way.resting.push_back(resting);
         }
     }
 
     fn release(&self, resting: Resting) {
         let Resting { judged, turn, busy, .. } = resting;
-        self.shared.cancel(&self.key, &turn.reserved);
+        self.shared.cancel(&self.badge.key, &turn.reserved);
         let handle = self.shared.handle.clone();
         actix_rt::spawn(async move {
             let barrier = handle.read_barrier().await;
@@ -417,63 +373,24 @@ impl GroupActor {
         });
     }
 
-    fn pin(&mut self, account: &AccountId, ticket: u64) {
-        self.pins.insert(account.clone(), ticket);
-        self.pinned.push_back((ticket, account.clone()));
-    }
-
     /// Lets go of rows that no entry under way touches.
     fn forget_unpinned(&mut self, command: &Command) {
         let Some(group) = self.group.as_mut() else { return };
+        let under_way = self.under_way.as_deref();
         for account in command.named_accounts() {
-            if !self.pins.contains_key(account) {
+            if !under_way.is_some_and(|under_way| under_way.is_pinned(account)) {
                 group.forget(account);
             }
         }
     }
 
-    /// Nothing is under way: what is kept for entries that are gives its memory back, as a node holds a million groups
-    /// that rest most of the time.
-    fn forget_under_way(&mut self) {
-        if let Some(group) = self.group.as_mut() {
-            group.forget_shared();
-        }
-        (self.pins, self.pinned) = Default::default();
-        (self.requests, self.requested) = Default::default();
-    }
-
     fn settle(&mut self, ticket: u64) {
-        self.settled = ticket;
-        if self.created_by.is_some_and(|by| by <= ticket) {
-            self.created_by = None;
-        }
-        while let Some((by, _)) = self.pinned.front()
-            && *by <= ticket
-        {
-            let Some((by, account)) = self.pinned.pop_front() else { break };
-            if self.pins.get(&account) == Some(&by) {
-                self.pins.remove(&account);
-                if let Some(group) = self.group.as_mut() {
-                    group.forget(&account);
-                }
-            }
-        }
-        while self.requested.front().is_some_and(|(by, _)| *by <= ticket) {
-            let Some((_, request)) = self.requested.pop_front() else { break };
-            self.requests.remove(&request);
-        }
-        if self.settled == self.last_ticket {
-            self.forget_under_way();
-        }
-        while let Some(resting) = self.resting.front()
-            && resting.ticket <= ticket
-        {
-            let Some(resting) = self.resting.pop_front() else { break };
+        let Some(under_way) = self.under_way.as_mut() else { return };
+        under_way.settle(ticket, &mut self.group);
+        while let Some(resting) = self.under_way().settled_answer() {
             self.release(resting);
         }
-        if self.resting.is_empty() {
-            self.resting = VecDeque::new();
-        }
+        self.forget_what_is_over();
     }
 }
 
@@ -487,13 +404,14 @@ impl Actor for GroupActor {
 
     /// What rested on an entry that failed is judged again by a fresh activation.
     fn stopped(&mut self, _ctx: &mut Self::Context) {
-        let resting = std::mem::take(&mut self.resting).into_iter().map(|r| (r.turn, r.busy));
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|w| (w.turn.turn, w.turn.busy));
+        let UnderWay { resting, waiting, .. } = self.under_way.take().map(|under_way| *under_way).unwrap_or_default();
+        let resting = resting.into_iter().map(|r| (r.turn, r.busy));
+        let waiting = waiting.into_iter().map(|w| (w.turn.turn, w.turn.busy));
         for (turn, busy) in resting.chain(waiting) {
             drop(busy);
-            self.shared.cancel(&self.key, &turn.reserved);
+            self.shared.cancel(&self.badge.key, &turn.reserved);
             let Turn { command, limits, request, unknown, call, .. } = turn;
-            self.shared.again(Again { key: self.key.clone(), command, limits, request, unknown, call });
+            self.shared.again(Again { key: self.badge.key.clone(), command, limits, request, unknown, call });
         }
     }
 }
@@ -513,7 +431,7 @@ impl Handler<Settled> for GroupActor {
         if settled.applied {
             self.settle(settled.ticket);
         } else {
-            self.shared.deactivate(&self.key);
+            self.shared.deactivate(&self.badge.key);
             ctx.stop();
         }
     }

@@ -21,7 +21,7 @@ use super::courier::Courier;
 use super::group::{ACTIVE_GROUP_BYTES, GroupActor};
 use super::inbox::{Held, Inbox};
 use super::message::{
-    Again, AppliedEntries, Cancel, ChangeAccounts, Deliver, EntryOrigin, Flush, Grant, GroupKey, Introduced,
+    Again, AppliedEntries, Badge, Cancel, ChangeAccounts, Deliver, EntryOrigin, Flush, Grant, GroupKey, Introduced,
     LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
     SettleInbox, Settled, Submit, Turn, TurnFor,
 };
@@ -306,9 +306,8 @@ impl ShardHost {
             turn.call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
             return;
         };
-        if let Some(active) = leading.groups.get_mut(&key) {
+        if let Some(active) = leading.groups.get(&key, Instant::now()) {
             if active.group.connected() {
-                active.last_used = Instant::now();
                 send_turn(active, turn, &leading.shared, &key);
                 return;
             }
@@ -341,12 +340,13 @@ impl ShardHost {
     fn activate(&mut self, key: GroupKey, header: Option<Head>, turns: Vec<Turn>) {
         let mailbox_max = self.options.pending_per_group_max;
         let Some(leading) = self.leading.as_mut() else { return };
-        let group = GroupActor::start_here(key.clone(), leading.shared.clone(), header, mailbox_max);
-        let active = Active::new(group);
+        let badge = Badge::new(key.clone());
+        let group = GroupActor::start_here(badge.clone(), leading.shared.clone(), header, mailbox_max);
+        let active = Active::new(group, badge);
         for turn in turns {
             send_turn(&active, turn, &leading.shared, &key);
         }
-        leading.groups.insert(key, active);
+        leading.groups.insert(active, Instant::now());
     }
 
     /// Asks the holders of the limits that the command meets; most commands are far from all of them.
@@ -891,7 +891,7 @@ async fn propose_in_order(
 }
 
 fn send_turn(active: &Active, turn: Turn, shared: &Shared, key: &GroupKey) {
-    let busy = active.busy.enter();
+    let busy = active.badge.enter();
     if let Err(error) = active.group.try_send(TurnFor { turn, busy }) {
         let TurnFor { turn, busy } = match error {
             actix::dev::SendError::Full(turn) | actix::dev::SendError::Closed(turn) => turn,
@@ -989,7 +989,7 @@ impl Handler<Recovered> for ShardHost {
             is_counted: false,
             is_lingering: false,
             requests_dropped: 0,
-            groups: ActiveGroups::default(),
+            groups: ActiveGroups::new(Instant::now()),
             loading: FxHashMap::default(),
             courier,
             inbox: Inbox::new(recovery.cursors, self.held.clone()),

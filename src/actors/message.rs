@@ -1,17 +1,17 @@
 //! What the hosts of shards, their groups and the front door tell each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use actix::Message;
-use muster_cluster::{DiskError, Leadership, ShardId};
+use muster_cluster::{DiskError, Leadership, ShardId, Slot};
 use tokio::sync::oneshot;
 
 use super::call::Call;
 use super::{ReadError, SubmitError};
 use crate::group::{Answer, AppLimit, Command, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
-use crate::shard::{Applied, ClientRequest, Effect, Head, IdentityChange, Job, Recovery, RequestForm};
+use crate::shard::{Applied, ClientRequest, Effect, Head, IdentityChange, Job, Recovery, RequestForm, slot_of};
 
 /// A group's name in the whole service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,30 +111,51 @@ pub struct MintOrigin {
     pub reply: oneshot::Sender<Result<GroupId, SubmitError>>,
 }
 
-/// How many commands a group has under way; its host keeps it active while there are any.
-#[derive(Clone, Debug, Default)]
-pub struct BusyCount(Arc<AtomicU32>);
+/// What an active group's host, its actor and its commands under way share: whose they are, and how many there are.
+/// One for all of them, as a node holds a million groups.
+#[derive(Debug)]
+pub struct Badge {
+    pub key: GroupKey,
+    pub slot: Slot,
+    /// The host keeps the group active while there are any.
+    commands: AtomicU32,
+    /// Milliseconds, by its host's count.
+    last_used: AtomicU64,
+}
 
-impl BusyCount {
-    pub fn is_zero(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+// Host and group share an arbiter; what changes is atomic only because messages must be able to travel.
+impl Badge {
+    pub fn new(key: GroupKey) -> Arc<Self> {
+        let slot = slot_of(key.app, &key.id);
+        Arc::new(Self { key, slot, commands: AtomicU32::new(0), last_used: AtomicU64::new(0) })
     }
 
-    /// One more, until the guard is dropped.
-    pub fn enter(&self) -> Busy {
-        // Host and group share an arbiter; the count is atomic only because messages must be able to travel.
-        self.0.fetch_add(1, Ordering::Relaxed);
+    pub fn is_busy(&self) -> bool {
+        self.commands.load(Ordering::Relaxed) > 0
+    }
+
+    /// One command more, until the guard is dropped.
+    pub fn enter(self: &Arc<Self>) -> Busy {
+        self.commands.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
+    }
+
+    pub fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    pub fn use_at(&self, millis: u64) {
+        self.last_used.store(millis, Ordering::Relaxed);
     }
 }
 
 /// A command under way.
 #[derive(Debug)]
-pub struct Busy(BusyCount);
+pub struct Busy(Arc<Badge>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.commands.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -25,6 +25,7 @@ mod start;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod wire;
 
 pub use accounts::{Existing, ImportAccount};

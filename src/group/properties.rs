@@ -391,7 +391,9 @@ impl World {
     fn store(&mut self, group: Option<Group>) {
         let rows = &mut self.rows;
         let Some(group) = group else { return *rows = Rows::default() };
-        for (account, member) in group.known {
+        rows.facts = Some(group.facts);
+        let known = group.known.map(|known| *known).unwrap_or_default();
+        for (account, member) in known.members {
             if member.is_none() {
                 rows.cards.remove(&account);
             }
@@ -400,14 +402,13 @@ impl World {
                 None => rows.members.remove(&account),
             };
         }
-        rows.cards.extend(group.cards);
-        rows.restrictions.extend(group.restrictions);
-        rows.facts = Some(group.facts);
-        if let Some(profile) = group.profile {
-            rows.profile = *profile;
+        rows.cards.extend(known.cards);
+        rows.restrictions.extend(known.restrictions);
+        if let Some(profile) = known.profile {
+            rows.profile = profile;
         }
-        rows.attributes = group.attributes.unwrap_or_else(|| std::mem::take(&mut rows.attributes));
-        rows.counters = group.counters.unwrap_or_else(|| std::mem::take(&mut rows.counters));
+        rows.attributes = known.attributes.unwrap_or_else(|| std::mem::take(&mut rows.attributes));
+        rows.counters = known.counters.unwrap_or_else(|| std::mem::take(&mut rows.counters));
     }
 
     /// The group with everything known about it.
@@ -552,7 +553,8 @@ proptest! {
         replayed.iter_mut().for_each(learn_unrestricted);
         // Whom the replay knows to have left has no row.
         if let Some(group) = &mut replayed {
-            group.known.retain(|_, member| member.is_some());
+            let known = group.known.as_mut().expect("its texts are");
+            known.members.retain(|_, member| member.is_some());
         }
         prop_assert_eq!(replayed, world.whole());
     }

@@ -20,13 +20,21 @@ use crate::time::Stamp;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     pub(super) facts: Facts,
-    pub(super) profile: Option<Box<Profile>>,
+    /// Made when something is learnt, dropped when all is forgotten: most groups that are active know nothing else
+    /// most of the time.
+    pub(super) known: Option<Box<Known>>,
+}
+
+/// What was learnt of a group beside its facts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Known {
+    pub profile: Option<Profile>,
     /// `None` within: learnt not to be a member.
-    pub(super) known: FxHashMap<AccountId, Option<Member>>,
-    pub(super) cards: FxHashMap<AccountId, Card>,
-    pub(super) restrictions: FxHashMap<AccountId, Restriction>,
-    pub(super) attributes: Option<BTreeMap<String, String>>,
-    pub(super) counters: Option<BTreeMap<String, i64>>,
+    pub members: FxHashMap<AccountId, Option<Member>>,
+    pub cards: FxHashMap<AccountId, Card>,
+    pub restrictions: FxHashMap<AccountId, Restriction>,
+    pub attributes: Option<BTreeMap<String, String>>,
+    pub counters: Option<BTreeMap<String, i64>>,
 }
 
 /// Settings and counts: always present, one row.
@@ -101,88 +109,88 @@ pub struct Restriction {
 
 impl Group {
     pub fn new(facts: Facts) -> Self {
-        Self {
-            facts,
-            profile: None,
-            known: FxHashMap::default(),
-            cards: FxHashMap::default(),
-            restrictions: FxHashMap::default(),
-            attributes: None,
-            counters: None,
-        }
+        Self { facts, known: None }
     }
 
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
+    fn learning(&mut self) -> &mut Known {
+        self.known.get_or_insert_default()
+    }
+
     pub fn profile(&self) -> Option<&Profile> {
-        self.profile.as_deref()
+        self.known.as_ref()?.profile.as_ref()
     }
 
     pub fn learn_profile(&mut self, profile: Profile) {
-        self.profile = Some(Box::new(profile));
+        self.learning().profile = Some(profile);
     }
 
     /// The attributes that members share; `None`: not learnt.
     pub fn attributes(&self) -> Option<&BTreeMap<String, String>> {
-        self.attributes.as_ref()
+        self.known.as_ref()?.attributes.as_ref()
     }
 
     pub fn learn_attributes(&mut self, attributes: BTreeMap<String, String>) {
-        self.attributes = Some(attributes);
+        self.learning().attributes = Some(attributes);
     }
 
     /// The group's counters; `None`: not learnt.
     pub fn counters(&self) -> Option<&BTreeMap<String, i64>> {
-        self.counters.as_ref()
+        self.known.as_ref()?.counters.as_ref()
     }
 
     pub fn learn_counters(&mut self, counters: BTreeMap<String, i64>) {
-        self.counters = Some(counters);
-    }
-
-    /// Lets go of what belongs to the whole group: texts, attributes, counters.
-    pub fn forget_shared(&mut self) {
-        (self.profile, self.attributes, self.counters) = (None, None, None);
+        self.learning().counters = Some(counters);
     }
 
     /// Whether the account's membership, or its absence, is known.
     pub fn knows(&self, account: &AccountId) -> bool {
-        self.known.contains_key(account)
+        self.known.as_ref().is_some_and(|known| known.members.contains_key(account))
     }
 
     /// Takes what the rows say of an account.
     pub fn learn(&mut self, account: AccountId, member: Option<Member>) {
-        self.known.insert(account, member);
+        self.learning().members.insert(account, member);
     }
 
     pub fn knows_card(&self, account: &AccountId) -> bool {
-        self.cards.contains_key(account)
+        self.known.as_ref().is_some_and(|known| known.cards.contains_key(account))
     }
 
     pub fn learn_card(&mut self, account: AccountId, card: Card) {
-        self.cards.insert(account, card);
+        self.learning().cards.insert(account, card);
     }
 
     pub fn knows_restriction(&self, account: &AccountId) -> bool {
-        self.restrictions.contains_key(account)
+        self.known.as_ref().is_some_and(|known| known.restrictions.contains_key(account))
     }
 
     pub fn learn_restriction(&mut self, account: AccountId, restriction: Restriction) {
-        self.restrictions.insert(account, restriction);
+        self.learning().restrictions.insert(account, restriction);
     }
 
     /// Lets go of everything that is known about an account.
     pub fn forget(&mut self, account: &AccountId) {
-        forget(&mut self.known, account);
-        forget(&mut self.cards, account);
-        forget(&mut self.restrictions, account);
+        let Some(known) = &mut self.known else { return };
+        known.members.remove(account);
+        known.cards.remove(account);
+        known.restrictions.remove(account);
+        if known.is_empty() {
+            self.known = None;
+        }
+    }
+
+    /// Lets go of everything but the facts.
+    pub fn forget_all(&mut self) {
+        self.known = None;
     }
 
     /// How many accounts are known: what the actor's memory follows.
     pub fn known_count(&self) -> usize {
-        self.known.len()
+        self.known.as_ref().map_or(0, |known| known.members.len())
     }
 
     /// The member of that name.
@@ -190,7 +198,7 @@ impl Group {
     /// # Panics
     /// If nobody learnt about the account: a rule would then judge on a guess.
     pub fn member(&self, account: &AccountId) -> Option<&Member> {
-        match self.known.get(account) {
+        match self.known.as_ref().and_then(|known| known.members.get(account)) {
             Some(member) => member.as_ref(),
             None => panic!("member {account} was judged before its row was read"),
         }
@@ -201,7 +209,8 @@ impl Group {
     /// # Panics
     /// If nobody learnt it.
     pub fn card(&self, account: &AccountId) -> &Card {
-        self.cards.get(account).unwrap_or_else(|| panic!("the card of {account} was judged before its row was read"))
+        let known = self.known.as_ref().and_then(|known| known.cards.get(account));
+        known.unwrap_or_else(|| panic!("the card of {account} was judged before its row was read"))
     }
 
     /// What an account may not do.
@@ -209,7 +218,7 @@ impl Group {
     /// # Panics
     /// If nobody learnt it.
     pub fn restriction(&self, account: &AccountId) -> Restriction {
-        let known = self.restrictions.get(account).copied();
+        let known = self.known.as_ref().and_then(|known| known.restrictions.get(account)).copied();
         known.unwrap_or_else(|| panic!("the restrictions of {account} were judged before their rows were read"))
     }
 
@@ -263,10 +272,14 @@ impl Group {
     }
 }
 
-/// An empty map gives its memory back: most groups that are active know nobody most of the time.
-fn forget<T>(map: &mut FxHashMap<AccountId, T>, account: &AccountId) {
-    if map.remove(account).is_some() && map.is_empty() {
-        *map = FxHashMap::default();
+impl Known {
+    fn is_empty(&self) -> bool {
+        let of_all = self.profile.is_some() || self.attributes.is_some() || self.counters.is_some();
+        !of_all && self.members.is_empty() && self.cards.is_empty() && self.restrictions.is_empty()
+    }
+
+    fn member_mut(&mut self, account: &AccountId) -> Option<&mut Member> {
+        self.members.get_mut(account).and_then(Option::as_mut)
     }
 }
 
@@ -304,12 +317,11 @@ impl Group {
             face_url: created.face_url.clone(),
             custom: created.custom.clone(),
         };
-        Self {
-            profile: Some(Box::new(profile)),
-            attributes: Some(BTreeMap::new()),
-            counters: Some(BTreeMap::new()),
-            ..Self::new(facts)
-        }
+        let mut group = Self::new(facts);
+        group.learn_profile(profile);
+        group.learn_attributes(BTreeMap::new());
+        group.learn_counters(BTreeMap::new());
+        group
     }
 
     /// Takes new members in, in join order; they are known afterwards.
@@ -319,7 +331,7 @@ impl Group {
     pub(super) fn admit(&mut self, members: &[AddedMember], at: Stamp) {
         for added in members {
             self.seat(&added.account, added.role, at);
-            if let Some(card) = self.cards.get_mut(&added.account) {
+            if let Some(card) = self.card_mut(&added.account) {
                 card.custom.clone_from(&added.custom);
             }
         }
@@ -346,8 +358,9 @@ impl Group {
         facts.joins_in_order &= joined >= facts.last_joined;
         facts.last_joined = facts.last_joined.max(joined);
         let card = Card { msg_flag: facts.kind.default_msg_flag(), name_card: String::new(), custom: Vec::new() };
-        self.cards.insert(account.clone(), card);
-        let earlier = self.known.insert(account.clone(), Some(member));
+        let known = self.learning();
+        known.cards.insert(account.clone(), card);
+        let earlier = known.members.insert(account.clone(), Some(member));
         assert!(!matches!(earlier, Some(Some(_))), "{account} joins a group it is a member of");
     }
 
@@ -357,8 +370,9 @@ impl Group {
     /// If one of them is not known to be a member: its role has to be counted down.
     pub(super) fn dismiss(&mut self, accounts: &[AccountId], at: Stamp) {
         for account in accounts {
-            let member = self.known.insert(account.clone(), None).flatten();
-            self.cards.remove(account);
+            let known = self.learning();
+            let member = known.members.insert(account.clone(), None).flatten();
+            known.cards.remove(account);
             let member = member.unwrap_or_else(|| panic!("{account} leaves a group it is not known to be in"));
             self.facts.member_count -= 1;
             match member.role {
@@ -374,7 +388,7 @@ impl Group {
     pub(super) fn change_profile(&mut self, changes: &[ProfileChange], at: Stamp) {
         for change in changes {
             self.change_setting(change);
-            if let Some(profile) = &mut self.profile {
+            if let Some(profile) = self.known.as_mut().and_then(|known| known.profile.as_mut()) {
                 profile.change(change);
             }
         }
@@ -388,7 +402,7 @@ impl Group {
     /// If it is not known to be a member and its role changes: roles are counted.
     pub(super) fn change_member(&mut self, account: &AccountId, changes: &[MemberChange]) {
         for change in changes {
-            let card = self.cards.get_mut(account);
+            let card = self.card_mut(account);
             match change {
                 MemberChange::Role(role) => self.set_role(account, *role),
                 MemberChange::MsgFlag(flag) => card.into_iter().for_each(|card| card.msg_flag = *flag),
@@ -398,8 +412,12 @@ impl Group {
         }
     }
 
+    fn card_mut(&mut self, account: &AccountId) -> Option<&mut Card> {
+        self.known.as_mut()?.cards.get_mut(account)
+    }
+
     fn set_role(&mut self, account: &AccountId, role: Role) {
-        let member = self.known.get_mut(account).and_then(Option::as_mut);
+        let member = self.known.as_mut().and_then(|known| known.member_mut(account));
         let member = member.unwrap_or_else(|| panic!("{account} gets a role and is not known to be a member"));
         let facts = &mut self.facts;
         facts.admin_count -= u32::from(member.role == Role::Admin);
@@ -423,8 +441,9 @@ impl Group {
 
     /// Restricts accounts; only what is known of them is kept.
     pub(super) fn restrict(&mut self, accounts: &[AccountId], change: impl Fn(&mut Restriction)) {
+        let Some(known) = &mut self.known else { return };
         for account in accounts {
-            if let Some(restriction) = self.restrictions.get_mut(account) {
+            if let Some(restriction) = known.restrictions.get_mut(account) {
                 change(restriction);
             }
         }
@@ -432,14 +451,14 @@ impl Group {
 
     /// Takes attributes over, if they are known.
     pub(super) fn change_attributes(&mut self, set: &[(String, String)], removed: &[String]) {
-        let Some(attributes) = &mut self.attributes else { return };
+        let Some(attributes) = self.known.as_mut().and_then(|known| known.attributes.as_mut()) else { return };
         attributes.retain(|key, _| !removed.contains(key));
         attributes.extend(set.iter().cloned());
     }
 
     /// Takes counters over, if they are known.
     pub(super) fn change_counters(&mut self, set: &[(String, i64)], removed: &[String]) {
-        let Some(counters) = &mut self.counters else { return };
+        let Some(counters) = self.known.as_mut().and_then(|known| known.counters.as_mut()) else { return };
         counters.retain(|key, _| !removed.contains(key));
         counters.extend(set.iter().cloned());
     }
@@ -453,10 +472,10 @@ impl Group {
             let admin = Member { role: Role::Admin, join_seq: self.facts.next_join_seq };
             self.facts.next_join_seq += 1;
             self.facts.admin_count += 1;
-            self.known.insert(account.clone(), Some(admin));
+            self.learning().members.insert(account.clone(), Some(admin));
         }
         for account in dismissed {
-            let admin = self.known.insert(account.clone(), None).flatten();
+            let admin = self.learning().members.insert(account.clone(), None).flatten();
             assert!(admin.is_some(), "{account} is dismissed and is not known to be an admin");
             self.facts.admin_count -= 1;
         }
@@ -518,18 +537,20 @@ impl Group {
     /// # Panics
     /// Naming the first that is broken.
     pub fn check(&self) {
-        self.check_members();
-        self.check_sequences();
         self.check_kind();
-        self.check_cards();
-        self.check_restrictions();
-        self.check_shared();
+        let nothing = Known::default();
+        let known = self.known.as_deref().unwrap_or(&nothing);
+        self.check_members(known);
+        self.check_sequences(known);
+        self.check_cards(known);
+        self.check_restrictions(known);
+        self.check_shared(known);
     }
 
     /// One owner at most, the one the facts name; counts that leave room for everybody known.
-    fn check_members(&self) {
+    fn check_members(&self, known: &Known) {
         let facts = &self.facts;
-        let members = || self.known.iter().filter_map(|(account, member)| member.map(|member| (account, member)));
+        let members = || known.members.iter().filter_map(|(account, member)| member.map(|member| (account, member)));
         let count_of = |role: Role| members().filter(|(_, member)| member.role == role).count();
 
         for (account, _) in members().filter(|(_, member)| member.role == Role::Owner) {
@@ -537,9 +558,9 @@ impl Group {
         }
         if let Some(owner) = &facts.owner
             && facts.kind.stores_members()
-            && let Some(known) = self.known.get(owner)
+            && let Some(member) = known.members.get(owner)
         {
-            assert_eq!(known.map(|member| member.role), Some(Role::Owner), "the owner {owner} is not a member");
+            assert_eq!(member.map(|member| member.role), Some(Role::Owner), "the owner {owner} is not a member");
         }
         assert!(count_of(Role::Admin) <= facts.admin_count as usize, "more admins known than counted");
         if facts.kind.stores_members() {
@@ -556,9 +577,9 @@ impl Group {
     }
 
     /// Numbers are given once and in order.
-    fn check_sequences(&self) {
+    fn check_sequences(&self, known: &Known) {
         let facts = &self.facts;
-        let mut seqs: Vec<u64> = self.known.values().flatten().map(|member| member.join_seq).collect();
+        let mut seqs: Vec<u64> = known.members.values().flatten().map(|member| member.join_seq).collect();
         seqs.sort_unstable();
         assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "two members share a place in join order");
         assert!(seqs.last().is_none_or(|last| *last < facts.next_join_seq), "a place in join order is given again");
@@ -590,18 +611,18 @@ impl Group {
 
 impl Group {
     /// Only stored members have a card.
-    fn check_cards(&self) {
-        for (account, card) in &self.cards {
-            assert!(matches!(self.known.get(account), Some(Some(_))), "{account} has a card and is no member");
+    fn check_cards(&self, known: &Known) {
+        for (account, card) in &known.cards {
+            assert!(matches!(known.members.get(account), Some(Some(_))), "{account} has a card and is no member");
             assert!(self.facts.kind.stores_members(), "{account} has a card in a live room");
             check_custom(&card.custom);
         }
     }
 
     /// Nobody is muted where nobody can be, nor banned, nor for longer than the wire can say.
-    fn check_restrictions(&self) {
+    fn check_restrictions(&self, known: &Known) {
         let kind = self.facts.kind;
-        for (account, restriction) in &self.restrictions {
+        for (account, restriction) in &known.restrictions {
             let Restriction { muted_until, banned_until } = *restriction;
             assert!(kind != Kind::Work || muted_until == 0, "{account} is muted in a Work group");
             assert!(kind == Kind::AvChatRoom || banned_until == 0, "{account} is banned from a {kind:?} group");
@@ -612,15 +633,15 @@ impl Group {
     }
 
     /// What belongs to the whole group and is learnt only when a command needs it.
-    fn check_shared(&self) {
-        if let Some(profile) = &self.profile {
+    fn check_shared(&self, known: &Known) {
+        if let Some(profile) = &known.profile {
             assert!(!profile.name.is_empty(), "a group without a name");
             check_custom(&profile.custom);
         }
-        if let Some(attributes) = &self.attributes {
+        if let Some(attributes) = &known.attributes {
             assert!(attributes.keys().all(|key| !key.is_empty()), "an attribute without a key");
         }
-        if let Some(counters) = &self.counters {
+        if let Some(counters) = &known.counters {
             assert!(counters.keys().all(|key| !key.is_empty()), "a counter without a key");
             assert!(self.facts.kind != Kind::Community || counters.is_empty(), "a community has counters");
         }
