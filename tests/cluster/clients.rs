@@ -23,6 +23,9 @@ const PAUSE_MS: u64 = 16;
 const REPETITIONS_MAX: usize = 10;
 const REPEAT_AFTER: Duration = Duration::from_millis(150);
 
+/// Clients that a run may have, so that each can give numbers that no other one gives.
+const CLIENTS_MAX: usize = 1_000;
+
 /// The groups of a run, and how clients reach them.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -243,8 +246,9 @@ impl Worker {
 
     /// A number that no other request of the run has.
     fn next_number(&mut self) -> u64 {
+        assert!(self.number < CLIENTS_MAX, "too many clients");
         self.given += 1;
-        self.given * 1_000 + self.number as u64
+        self.given * CLIENTS_MAX as u64 + self.number as u64
     }
 
     fn choose(&mut self) -> (usize, Action) {

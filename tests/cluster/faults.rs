@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::clients::Worker;
 use crate::history::Action;
 use crate::links::Rule;
 use crate::run::Run;
@@ -23,8 +22,6 @@ const SLOW: Duration = Duration::from_secs(3);
 const SLOW_BYTES_PER_SEC: u32 = 200;
 /// A busy link between two places.
 const FAR: Duration = Duration::from_millis(40);
-/// The first number of the clients that ask a paused node; no load has so many.
-const SLEEPERS: usize = 500;
 /// Members of a group that is made only to fill the log.
 const FILLER_MEMBERS: usize = 100;
 /// What such a group takes in the log, at least.
@@ -66,14 +63,10 @@ pub async fn pause_leader(run: &mut Run) {
 
     let mut asleep = Vec::new();
     for group in 0..run.world.groups.len() {
-        for action in [Action::ReadProfile, Action::Rename(group as u64)] {
-            let number = SLEEPERS + asleep.len();
-            let mut sleeper = Worker::new(run.world.clone(), number, run.random.fork(), Default::default());
-            // A name that nobody else gives, over all rounds.
-            let action = match action {
-                Action::Rename(_) => Action::Rename(run.world.clock.now().0 << 10 | number as u64),
-                read => read,
-            };
+        // A name that nobody else gives: the other clients count their requests, and this counts nanoseconds.
+        let name = run.world.clock.now().0;
+        for action in [Action::ReadProfile, Action::Rename(name)] {
+            let mut sleeper = run.another_client();
             asleep.push(tokio::spawn(async move {
                 sleeper.ask(leader, group, action).await;
                 sleeper.finish()
@@ -166,8 +159,8 @@ pub async fn lose_disk(run: &mut Run) {
     run.nodes.wipe(follower);
     run.serve(ANSWERS_MEANWHILE).await;
     run.nodes.launch(&[follower]);
-    run.nodes.until_ready().await;
-    run.note(format!("node {follower} is back; node {leader} is killed"));
+    run.until_it_votes(follower).await;
+    run.note(format!("node {leader} is killed"));
     let number = run.number_of(leader).await;
     run.nodes.kill(leader);
     run.until_others_lead(follower, number).await;
@@ -215,6 +208,8 @@ pub async fn join(run: &mut Run, node: usize) {
     run.nodes.until_ready().await;
     run.until_even().await;
     run.serve(ANSWERS_MEANWHILE).await;
+    // It is asked in the end as the others are.
+    run.world.nodes.push(run.nodes.address(node));
 }
 
 /// Makes groups that no client knows, until their entries have taken so many bytes of the logs.

@@ -30,6 +30,7 @@ mod clients;
 mod history;
 mod wire;
 
+mod bits;
 mod checker;
 mod model;
 mod search;

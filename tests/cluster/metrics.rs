@@ -8,6 +8,8 @@ const NODE_NUMBER: &str = "muster_node_number";
 const SHARD_LEADER: &str = "muster_shard_leader";
 /// How many shards this node leads.
 const SHARDS_LED: &str = "muster_shards_led";
+/// In how many shards this node has a vote: it has caught up with them.
+const SHARDS_VOTING: &str = "muster_shards_voting";
 /// How often this node learnt that a shard is led by another node than before.
 const LEADER_CHANGES: &str = "muster_leader_changes_total";
 /// Appends to other nodes that were refused, could not be sent, or were not answered in time.
@@ -49,6 +51,10 @@ impl Metrics {
 
     pub fn shards_led(&self) -> u64 {
         self.count(SHARDS_LED)
+    }
+
+    pub fn shards_voting(&self) -> u64 {
+        self.count(SHARDS_VOTING)
     }
 
     /// The number of the node that leads the shard; `None`: this node does not know.

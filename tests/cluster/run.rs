@@ -1,12 +1,13 @@
 //! One run: a cluster under load, something that is done to it, and everything that is held against it afterwards.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muster::id::{AppId, GroupId};
 use muster_cluster::shard_of_slot;
 
 use crate::checker::{Violation, check};
-use crate::clients::{Load, Remembered, World};
+use crate::clients::{Load, Remembered, Worker, World};
 use crate::history::{Clock, Moment, Operation};
 use crate::metrics::{Bite, Metrics};
 use crate::nodes::{Nodes, Setup};
@@ -27,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long they may take to be spread evenly, over nodes that have just come.
 const EVEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a node that lost everything may take to be rebuilt from the others.
+const REBUILD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests end before a client gives up (clients.rs); no quota stands in the way of groups that come and go.
 const SETTINGS: &str = "[http]\ntimeout_ms = 1500\n[limits]\ndaily_net_groups = 0\n";
 
@@ -42,6 +45,7 @@ pub struct Run {
     /// What else clients were told by.
     pub remembered: Remembered,
     load: Load,
+    clients: usize,
     /// Of each node as it was when the load began.
     before: Vec<Option<Metrics>>,
     began: Moment,
@@ -85,7 +89,7 @@ impl Run {
         let load = Load::start(&world, CLIENTS, &mut random);
         let began = world.clock.now();
         let remembered = Remembered::default();
-        let run = Self { nodes, world, random, name, remembered, load, before, began, _turn: turn };
+        let run = Self { nodes, world, random, name, remembered, load, clients: CLIENTS, before, began, _turn: turn };
         run.serve_calmly().await;
         run
     }
@@ -93,6 +97,12 @@ impl Run {
     /// Says what is being done, and when.
     pub fn note(&self, what: impl std::fmt::Display) {
         println!("{}: {:.1?}: {what}", self.name, self.world.clock.now().since(self.began));
+    }
+
+    /// One more client, which is told what to ask.
+    pub fn another_client(&mut self) -> Worker {
+        self.clients += 1;
+        Worker::new(self.world.clone(), self.clients - 1, self.random.fork(), Arc::default())
     }
 
     /// Waits until so many more requests were answered OK.
@@ -138,6 +148,19 @@ impl Run {
                 return self.note(format!("node {number} leads nothing any more: {leaders:?}"));
             }
             assert!(Instant::now() < until, "no other leaders after {ELECTION_TIMEOUT:?}: {leaders:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until a node that was rebuilt has a vote in every shard again.
+    pub async fn until_it_votes(&self, node: usize) {
+        let until = Instant::now() + REBUILD_TIMEOUT;
+        loop {
+            let votes = self.nodes.metrics(node).await.map_or(0, |metrics| metrics.shards_voting());
+            if votes == u64::from(self.nodes.shards()) {
+                return self.note(format!("node {node} votes in all {votes} shards"));
+            }
+            assert!(Instant::now() < until, "node {node} votes in {votes} shards after {REBUILD_TIMEOUT:?}");
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

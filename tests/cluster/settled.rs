@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clients::{Remembered, Worker, World};
 use crate::history::{ACCOUNTS, Account, Action, Answer};
@@ -16,7 +16,7 @@ use crate::wire::account_name;
 /// Messages between shards may still be on their way, and so may what nobody knows the outcome of.
 const CATCH_UP: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// The client that reads; a number that no client of a load has.
+/// The client that reads. It makes no request that needs a name of its own.
 const READER: usize = 999;
 
 /// Reads all groups through every node, as part of the history, and the groups of all accounts; what differs.
@@ -74,11 +74,42 @@ async fn compare(world: &World, node: usize, groups: &[BTreeSet<Account>]) -> Ve
             world.groups.iter().enumerate().filter(has_it).map(|(_, id)| id.as_str()).collect();
         let answer = client.try_call("get_joined_group_list", &json!({"Member_Account": name})).await;
         let answer = answer.unwrap_or_else(|why| json!(why));
-        let list = answer["GroupIdList"].as_array().map_or(&[][..], Vec::as_slice);
-        let listed = list.iter().filter_map(|group| group["GroupId"].as_str()).collect();
-        if expected != listed || answer["TotalCount"] != list.len() {
+        if !lists(&answer, &expected) {
             differences.push(format!("node {node}: {name} is in {expected:?} and lists {answer}"));
         }
     }
     differences
+}
+
+/// Whether an account's list has those groups, each once, and no other.
+fn lists(answer: &Value, groups: &BTreeSet<&str>) -> bool {
+    let list = answer["GroupIdList"].as_array().map_or(&[][..], Vec::as_slice);
+    let listed: BTreeSet<&str> = list.iter().filter_map(|group| group["GroupId"].as_str()).collect();
+    answer["ErrorCode"] == 0 && listed == *groups && list.len() == groups.len() && answer["TotalCount"] == list.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_with_a_ghost_or_without_a_group_is_wrong() {
+        let answer = |ids: &[&str], total: usize| {
+            let list: Value = ids.iter().map(|id| json!({"GroupId": id})).collect();
+            json!({"ErrorCode": 0, "TotalCount": total, "GroupIdList": list})
+        };
+        let groups = BTreeSet::from(["a", "b"]);
+        assert!(lists(&answer(&["b", "a"], 2), &groups));
+        for wrong in [
+            answer(&["a", "b", "ghost"], 3),
+            answer(&["a"], 1),
+            answer(&["a", "a"], 2),
+            answer(&["a", "b", "b"], 3),
+            answer(&["a", "b"], 3),
+            json!({"ErrorCode": 60018}),
+            json!("the connection broke"),
+        ] {
+            assert!(!lists(&wrong, &groups), "{wrong}");
+        }
+    }
 }

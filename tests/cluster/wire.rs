@@ -182,3 +182,55 @@ fn role(name: &Value) -> Result<Option<Role>, String> {
         _ => Err(format!("no role: {name}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile_with(changes: impl Fn(&mut Value)) -> Answer {
+        let members = json!([
+            {"Member_Account": "account-0", "Role": "Owner"},
+            {"Member_Account": "account-3", "Role": "Admin"},
+        ]);
+        let mut group = json!({
+            "ErrorCode": 0, "Name": "n7", "MemberNum": 2, "NextMsgSeq": 3, "InfoSeq": 1,
+            "Owner_Account": "account-0", "MemberList": members,
+        });
+        changes(&mut group);
+        let answer = json!({"ErrorCode": 0, "GroupInfo": [group]});
+        match sort(&Action::ReadProfile, &answer) {
+            Sorted::Answer(answer) => answer,
+            Sorted::Unavailable(_) | Sorted::Unknown => panic!("{answer} is an answer"),
+        }
+    }
+
+    #[test]
+    fn a_profile_that_no_group_can_have_is_nonsense() {
+        let mut roster = Roster::default();
+        (roster[0], roster[3]) = (Some(Role::Owner), Some(Role::Admin));
+        let profile = Profile { roster, name: 7, next_msg_seq: 3, info_seq: 1 };
+        assert_eq!(profile_with(|_| ()), Answer::Profile(profile));
+        assert_eq!(profile_with(|group| group["ErrorCode"] = json!(10010)), Answer::NoGroup);
+        let wrong: [fn(&mut Value); 6] = [
+            |group| group["MemberNum"] = json!(3),
+            |group| group["MemberList"][1]["Member_Account"] = json!("ghost"),
+            |group| group["MemberList"][1]["Member_Account"] = json!("account-0"),
+            |group| group["MemberList"][1]["Role"] = json!("NotMember"),
+            |group| group["Owner_Account"] = json!("account-3"),
+            |group| group["NextMsgSeq"] = json!(null),
+        ];
+        for changes in wrong {
+            let answer = profile_with(changes);
+            assert!(matches!(answer, Answer::Nonsense(_)), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_happened_is_told_from_what_may_have_happened() {
+        let sorted = |code: u64, info: &str| sort(&Action::Destroy, &json!({"ErrorCode": code, "ErrorInfo": info}));
+        assert!(matches!(sorted(0, ""), Sorted::Answer(Answer::Done)));
+        assert!(matches!(sorted(10010, ""), Sorted::Answer(Answer::NoGroup)));
+        assert!(matches!(sorted(60018, ""), Sorted::Unavailable(60018)));
+        assert!(matches!(sorted(10002, "outcome unknown: the leader is gone"), Sorted::Unknown));
+    }
+}
