@@ -34,7 +34,12 @@ const REBUILD_TIMEOUT: Duration = Duration::from_secs(60);
 const SETTINGS: &str = "[http]\ntimeout_ms = 1500\n[limits]\ndaily_net_groups = 0\n";
 
 /// Clusters take turns: two cores are not enough for two of them.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub async fn turn() -> Turn {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    TURN.lock().await
+}
+
+pub type Turn = tokio::sync::MutexGuard<'static, ()>;
 
 /// A cluster under load.
 pub struct Run {
@@ -49,7 +54,7 @@ pub struct Run {
     /// Of each node as it was when the load began.
     before: Vec<Option<Metrics>>,
     began: Moment,
-    _turn: tokio::sync::MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 /// What a run must have been to count.
@@ -75,16 +80,11 @@ pub struct Judgement {
 impl Run {
     /// Starts a cluster and its clients, and waits until it has served some requests.
     pub async fn begin(name: &'static str, setup: Setup) -> Self {
-        let turn = TURN.lock().await;
+        let turn = turn().await;
         let mut random = Random::of_test(name);
         let setup = Setup { toml: format!("{}{SETTINGS}", setup.toml), ..setup };
-        let count = setup.nodes;
         let nodes = Nodes::start(setup).await;
-        let world = World {
-            groups: groups(nodes.shards()),
-            nodes: (0..count).map(|number| nodes.address(number)).collect(),
-            clock: Clock::start(),
-        };
+        let world = world(&nodes);
         let before = metrics(&nodes).await;
         let load = Load::start(&world, CLIENTS, &mut random);
         let began = world.clock.now();
@@ -242,6 +242,15 @@ async fn metrics(nodes: &Nodes) -> Vec<Option<Metrics>> {
         all.push(nodes.metrics(number).await);
     }
     all
+}
+
+/// The groups that clients of these nodes change.
+pub fn world(nodes: &Nodes) -> World {
+    World {
+        groups: groups(nodes.shards()),
+        nodes: nodes.up().map(|number| nodes.address(number)).collect(),
+        clock: Clock::start(),
+    }
 }
 
 /// Ids of groups, the same number of every shard.

@@ -1,8 +1,16 @@
 //! Each fault, done to a cluster under load. `MUSTER_FAULT_ROUNDS` repeats all of them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::checker::check;
+use crate::clients::Worker;
 use crate::faults;
+use crate::history::{Action, Answer};
 use crate::nodes::{Nodes, Setup};
-use crate::run::{Must, Run};
+use crate::random::Random;
+use crate::run::{Must, Run, turn, world};
+use crate::settled::settle;
 
 const ROUNDS_VARIABLE: &str = "MUSTER_FAULT_ROUNDS";
 /// A shard keeps so much of its log for followers that lag; the least that can be set.
@@ -67,19 +75,28 @@ async fn a_node_alone_that_loses_its_disk_is_found_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs several nodes"]
 async fn three_nodes_form_one_cluster_in_any_order() {
+    let _turn = turn().await;
     for first in 0..3 {
         let mut nodes = Nodes::prepare(three());
         for node in 0..3 {
             nodes.launch(&[(first + node) % 3]);
         }
         nodes.until_ready().await;
-        let mut numbers = Vec::new();
-        for node in 0..3 {
-            numbers.push(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
+        let mut numbers = BTreeSet::new();
+        for node in nodes.up() {
+            numbers.extend(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
         }
-        numbers.sort_unstable();
-        numbers.dedup();
-        assert!(numbers.len() == 3 && numbers.iter().all(Option::is_some), "every node has a number: {numbers:?}");
+        assert!(numbers.len() == 3 && !numbers.contains(&0), "each node has a number: {numbers:?}");
+        // What one of them makes all of them show: there is one cluster.
+        let world = world(&nodes);
+        let mut client = Worker::new(world.clone(), 0, Random::of_seed(0), Arc::default());
+        for group in 0..world.groups.len() {
+            let answer = client.ask(group % 3, group, Action::Create(0)).await;
+            assert_eq!(answer, Some(Answer::Done), "the cluster is ready");
+        }
+        let mut remembered = client.finish();
+        assert_eq!(settle(&world, &mut remembered).await, Vec::<String>::new());
+        assert_eq!(check(&remembered.history), vec![]);
         nodes.examine();
     }
 }
