@@ -8,7 +8,7 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt docs audit readme-check bench load soak fuzz
+.PHONY: help run build test lint fmt docs audit readme-check bench load soak faults fuzz
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -49,8 +49,14 @@ bench: ## measures everything, half an hour; writes bench/report.html. QUICK=1: 
 load: build ## measures a running node; make load ARGS='--workload w4 --duration 20'
 	@'$(MUSTER)' bench $(ARGS)
 
-soak: build ## holds a node at twice its peak rate for an hour; SOAK_SECONDS=60 for a try
+soak: build ## overload for an hour, then every fault 20 times; SOAK_SECONDS=60 FAULT_ROUNDS=1 for a try
 	@MUSTER='$(MUSTER)' TARGET='$(TARGET)' .ci/soak
+	@$(MAKE) --no-print-directory faults FAULT_ROUNDS='$(or $(FAULT_ROUNDS),20)'
+
+# What each run came to is printed: its seed, the fault, how requests ended, how long no node served a shard.
+faults: ## kills, pauses and cuts off nodes under load and checks every answer; FAULT_ROUNDS=20 times each
+	@MUSTER_FAULT_ROUNDS='$(or $(FAULT_ROUNDS),1)' $(BUILD) \
+		cargo test --release --locked -p muster --test nodes scenarios -- --nocapture
 
 fuzz: build ## looks for inputs that break the readers of requests and UserSigs; FUZZ_SECONDS=60 for each
 	@TARGET='$(TARGET)' $(BUILD) .ci/fuzz

@@ -17,6 +17,11 @@ impl Random {
             Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_nanos() as u64,
         };
         println!("{name}: {SEED_VARIABLE}={seed}");
+        Self::of_seed(seed)
+    }
+
+    /// Starts from that number.
+    pub fn of_seed(seed: u64) -> Self {
         Self(seed)
     }
 

@@ -7,11 +7,12 @@ pub mod contract;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -206,7 +207,33 @@ fn spawn(folder: &tempfile::TempDir, settings: &Settings) -> Child {
     for (name, value) in &settings.environment {
         command.env(name, value);
     }
-    command.spawn().expect("the muster program")
+    spawn_bound(command).expect("the muster program")
+}
+
+/// Starts a process that ends when this one does, also when this one is killed: a paused node would stay for ever.
+///
+/// The system ends it with the *thread* that started it, so one thread starts them all.
+fn spawn_bound(mut command: Command) -> std::io::Result<Child> {
+    type Started = mpsc::Sender<std::io::Result<Child>>;
+    static STARTER: LazyLock<mpsc::Sender<(Command, Started)>> = LazyLock::new(|| {
+        let (sender, commands) = mpsc::channel::<(Command, Started)>();
+        std::thread::spawn(move || {
+            for (mut command, started) in commands {
+                let _ = started.send(command.spawn());
+            }
+        });
+        sender
+    });
+    // SAFETY: prctl is safe between fork and exec: it takes numbers and touches no memory.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        })
+    };
+    let (sender, started) = mpsc::channel();
+    STARTER.send((command, sender)).expect("the thread that starts processes");
+    started.recv().expect("the thread that starts processes")
 }
 
 /// Reads a node's output as long as it lives: the port it named last, and the addresses it names as they come.
@@ -256,7 +283,23 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(address: SocketAddr, app: u32, key: &str) -> Self {
+        Self::to(address, app, key)
+    }
+
+    /// One that connects when it has something to say.
+    pub fn to(address: SocketAddr, app: u32, key: &str) -> Self {
         Self { address, query: query(app, key, ADMIN), sender: None }
+    }
+
+    /// Connects if there is no connection.
+    ///
+    /// # Errors
+    /// There can be none: nothing was sent.
+    pub async fn reach(&mut self) -> Result<(), String> {
+        if self.sender.as_ref().is_none_or(http1::SendRequest::is_closed) {
+            self.sender = Some(self.open().await?);
+        }
+        Ok(())
     }
 
     async fn open(&self) -> Result<http1::SendRequest<Full<Bytes>>, String> {
