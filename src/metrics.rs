@@ -49,6 +49,7 @@ macro_rules! catalogue {
         pub const CATALOGUE: &[Described] = &[
             REQUESTS,
             REQUEST_SECONDS,
+            SHARD_LEADER,
             $(Described { name: $name, kind: stringify!($kind), meaning: $meaning },)*
         ];
 
@@ -78,6 +79,11 @@ const REQUEST_SECONDS: Described = Described {
     kind: "histogram",
     meaning: "seconds from the head of a request to its rendered answer, by command",
 };
+const SHARD_LEADER: Described = Described {
+    name: "muster_shard_leader",
+    kind: "gauge",
+    meaning: "number of the node that leads the shard as far as this node knows, by shard; 0: unknown",
+};
 
 catalogue! {
     gauge http_inflight = "muster_http_inflight_requests", "requests under way";
@@ -98,6 +104,12 @@ catalogue! {
     counter conflicts = "muster_conflicts_total", "proposals that met a newer version of their group and were dropped";
     gauge outbox_rows = "muster_outbox_rows", "outbox rows not yet delivered, over the shards led here";
     counter notes_dropped = "muster_notes_dropped_total", "messages between shards that were dropped because too many waited for a node; what matters is said again";
+    gauge node_number = "muster_node_number", "this node's number in its cluster";
+    gauge shards_led = "muster_shards_led", "shards led by this node";
+    gauge shards_voting = "muster_shards_voting", "shards in which this node's replica has a vote";
+    counter leader_changes = "muster_leader_changes_total", "times this node learnt that a shard is led by another node than before";
+    counter append_failures = "muster_append_failures_total", "appends to replicas on other nodes that were refused, could not be sent, or were not answered in time";
+    counter snapshots_installed = "muster_snapshots_installed_total", "times a replica here was filled from the rows of another node";
     gauge groups_active = "muster_groups_active", "groups held in memory";
     counter activations = "muster_activations_total", "groups loaded from rows";
     counter passivations = "muster_passivations_total", "groups let go because they were idle or over budget";
@@ -130,6 +142,12 @@ impl Metrics {
         });
         // One more than there are codes: the last stands for every other.
         CommandMetrics { name, codes, seconds, requests: (0..=codes.len()).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// Who leads a shard, by number; 0: unknown.
+    pub fn shard_leader(&self, shard: u16) -> Gauge {
+        let labels = vec![Label::new("shard", shard.to_string())];
+        metrics::with_local_recorder(&self.recorder, || metrics::gauge!(SHARD_LEADER.name, labels))
     }
 
     /// Renders everything in the Prometheus text format.
@@ -188,6 +206,7 @@ mod tests {
         command.answered(99_999, 0.002);
         command.answered(99_998, 0.002);
         get().flush_seconds.record(0.0007);
+        get().shard_leader(3).set(2.0);
         let text = get().render();
 
         let rendered: BTreeSet<_> = text.lines().filter_map(|l| l.strip_prefix("# TYPE ")).collect();

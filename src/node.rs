@@ -10,12 +10,14 @@ use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use bytes::Bytes;
 use muster_cluster::{
-    Attendant, Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodeId, NodesOptions, OpenError,
+    Attendant, Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodeId, NodesObserver,
+    NodesOptions, OpenError,
 };
 use rustc_hash::FxHashMap;
 
 use crate::actors::{self, AppLimits, Existing, HOST_CALL, HostOptions, Service, StartError};
 use crate::api;
+use crate::api::doorway::Doorway;
 use crate::api::forward::{Answering, BackDoor, FORWARDED, Nodes};
 use crate::config::{self, AccountMode, AppSettings, Config, ConfigError};
 use crate::id::{AccountId, AppId};
@@ -77,12 +79,8 @@ pub fn examine(data_dir: &Path) -> Result<Findings, OpenError> {
 
 /// A running node.
 pub struct Node {
-    address: SocketAddr,
-    server: ServerHandle,
-    serving: tokio::task::JoinHandle<std::io::Result<()>>,
-    arbiters: Vec<Arbiter>,
-    cluster: Cluster,
-    service: Arc<Service>,
+    front: Front,
+    inside: Inside,
 }
 
 impl Node {
@@ -91,6 +89,141 @@ impl Node {
     /// # Errors
     /// [`NodeError`]; nothing listens then.
     pub async fn start(config: &Config) -> Result<Self, NodeError> {
+        Self::start_and_tell(config, |_| {}).await
+    }
+
+    /// The same; `tell` hears where the node listens as soon as it does. A node that looks for others listens before it
+    /// has found them, so that it can be asked what it waits for; one that is alone listens when it serves.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_and_tell(config: &Config, tell: impl FnOnce(SocketAddr)) -> Result<Self, NodeError> {
+        let doorway = Doorway::default();
+        if config.cluster.seeds.is_empty() {
+            let inside = Inside::start(config).await?;
+            doorway.open(inside.api.clone());
+            let front = Front::open(config, &doorway)?;
+            tell(front.address);
+            return Ok(Self { front, inside });
+        }
+        let front = Front::open(config, &doorway)?;
+        tell(front.address);
+        match Inside::start(config).await {
+            Ok(inside) => {
+                doorway.open(inside.api.clone());
+                Ok(Self { front, inside })
+            }
+            Err(error) => {
+                front.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the node listens; the port is the real one also where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.front.address
+    }
+
+    /// Returns when the disk takes no more writes; the text says why.
+    pub async fn storage_failed(&self) -> String {
+        storage_failed(&self.inside.cluster).await
+    }
+
+    /// Why the disk takes no more writes, if stored bytes are not what was written: unlike a full disk, that does not
+    /// pass. The next start looks for it.
+    pub fn remember_damage(&self) -> Option<NodeError> {
+        self.inside.cluster.remember_damage().map(NodeError::Open)
+    }
+
+    /// Why the node does not serve right now.
+    pub fn not_ready(&self) -> Option<String> {
+        self.inside.service.not_ready()
+    }
+
+    /// Stops accepting, finishes what is in flight, leaves.
+    ///
+    /// # Errors
+    /// [`NodeError::NotStopped`]: it takes longer than `within`. Threads of the node then still wait, for the disk most
+    /// likely, and whoever waits for them waits with them: the process is to be ended as it is. Anything else: it has
+    /// stopped, and had met damage.
+    pub async fn stop(self, within: Duration) -> Result<(), NodeError> {
+        let cluster = self.inside.cluster.clone();
+        if tokio::time::timeout(within, self.finish()).await.is_err() {
+            let reason = match cluster.health() {
+                Health::Serving => "requests or shards are not done".into(),
+                Health::Stalled { millis } => format!("a write or a flush has been under way for {millis} ms"),
+                Health::Failed { reason } => reason,
+            };
+            return Err(NodeError::NotStopped { within, reason });
+        }
+        cluster.remember_damage().map_or(Ok(()), |damage| Err(NodeError::Open(damage)))
+    }
+
+    async fn finish(self) {
+        self.front.close().await;
+        tracing::info!("no request is under way any more: closing the shards");
+        let Inside { cluster, arbiters, .. } = self.inside;
+        cluster.stop().await;
+        for arbiter in &arbiters {
+            arbiter.stop();
+        }
+        for arbiter in arbiters {
+            let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
+        }
+    }
+}
+
+/// The HTTP server.
+struct Front {
+    address: SocketAddr,
+    server: ServerHandle,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Front {
+    fn open(config: &Config, doorway: &Doorway) -> Result<Self, NodeError> {
+        let address = config.http.listen;
+        let refused = |error: std::io::Error| NodeError::Listen { address, reason: error.to_string() };
+        let listener = TcpListener::bind(address).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let (http, doorway) = (&config.http, doorway.clone());
+        let server = HttpServer::new(move || {
+            let doorway = doorway.clone();
+            App::new().configure(move |routes| doorway.routes(routes))
+        })
+        .workers(worker_count(http.workers))
+        .max_connections(http.connections_max)
+        .keep_alive(Duration::from_millis(http.keep_alive_ms))
+        .client_request_timeout(Duration::from_millis(http.client_request_timeout_ms))
+        .shutdown_timeout(http.shutdown_timeout_ms.div_ceil(1000))
+        .disable_signals()
+        .listen(listener)
+        .map_err(refused)?
+        .run();
+        let handle = server.handle();
+        Ok(Self { address, server: handle, serving: actix_rt::spawn(server) })
+    }
+
+    /// Stops accepting and finishes what is in flight.
+    async fn close(self) {
+        self.server.stop(true).await;
+        if let Ok(Err(error)) = self.serving.await {
+            tracing::warn!(%error, "the HTTP server did not stop cleanly");
+        }
+    }
+}
+
+/// Everything behind the HTTP server.
+struct Inside {
+    api: api::Api,
+    arbiters: Vec<Arbiter>,
+    cluster: Cluster,
+    service: Arc<Service>,
+}
+
+impl Inside {
+    async fn start(config: &Config) -> Result<Self, NodeError> {
         let mut apps = config.apps.clone();
         if apps.is_empty() {
             apps.push(config::ensure_app(&config.node.data_dir)?);
@@ -113,91 +246,18 @@ impl Node {
         let api = api::Api::new(config, apps, Service::clone(&service), others, not_ready, move || disk.flush_time());
         // Before this node is ready: that others are depends on it.
         cluster.attend(Arc::new(Attending { hosts: Arc::downgrade(&service), requests: api.back_door() }));
-        tokio::select! {
-            ready = service.until_ready(START_TIMEOUT) => ready.map_err(NodeError::NotReady)?,
-            // What recovery reads may be damaged, and what it writes may fail: then there is nothing to wait for.
-            reason = storage_failed(&cluster) => {
-                let damage = cluster.remember_damage().map(NodeError::Open);
-                return Err(damage.unwrap_or_else(|| NodeError::NotReady(format!("storage failed: {reason}"))));
+        if cluster.members().borrow().nodes().len() <= 1 && config.cluster.seeds.is_empty() {
+            tokio::select! {
+                ready = service.until_ready(START_TIMEOUT) => ready.map_err(NodeError::NotReady)?,
+                // What recovery reads may be damaged, and what it writes may fail: then there is nothing to wait for.
+                reason = storage_failed(&cluster) => {
+                    let damage = cluster.remember_damage().map(NodeError::Open);
+                    return Err(damage.unwrap_or_else(|| NodeError::NotReady(format!("storage failed: {reason}"))));
+                }
             }
         }
-
-        let address = config.http.listen;
-        let refused = |error: std::io::Error| NodeError::Listen { address, reason: error.to_string() };
-        let listener = TcpListener::bind(address).map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        let http = &config.http;
-        let server = HttpServer::new(move || {
-            let api = api.clone();
-            App::new().configure(move |routes| api.routes(routes))
-        })
-        .workers(worker_count(http.workers))
-        .max_connections(http.connections_max)
-        .keep_alive(Duration::from_millis(http.keep_alive_ms))
-        .client_request_timeout(Duration::from_millis(http.client_request_timeout_ms))
-        .shutdown_timeout(http.shutdown_timeout_ms.div_ceil(1000))
-        .disable_signals()
-        .listen(listener)
-        .map_err(refused)?
-        .run();
-        let handle = server.handle();
-        let serving = actix_rt::spawn(server);
-        Ok(Self { address, server: handle, serving, arbiters, cluster, service })
-    }
-
-    /// Where the node listens; the port is the real one also where 0 was asked for.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Returns when the disk takes no more writes; the text says why.
-    pub async fn storage_failed(&self) -> String {
-        storage_failed(&self.cluster).await
-    }
-
-    /// Why the disk takes no more writes, if stored bytes are not what was written: unlike a full disk, that does not
-    /// pass. The next start looks for it.
-    pub fn remember_damage(&self) -> Option<NodeError> {
-        self.cluster.remember_damage().map(NodeError::Open)
-    }
-
-    /// Why the node does not serve right now.
-    pub fn not_ready(&self) -> Option<String> {
-        self.service.not_ready()
-    }
-
-    /// Stops accepting, finishes what is in flight, leaves.
-    ///
-    /// # Errors
-    /// [`NodeError::NotStopped`]: it takes longer than `within`. Threads of the node then still wait, for the disk most
-    /// likely, and whoever waits for them waits with them: the process is to be ended as it is. Anything else: it has
-    /// stopped, and had met damage.
-    pub async fn stop(self, within: Duration) -> Result<(), NodeError> {
-        let cluster = self.cluster.clone();
-        if tokio::time::timeout(within, self.finish()).await.is_err() {
-            let reason = match cluster.health() {
-                Health::Serving => "requests or shards are not done".into(),
-                Health::Stalled { millis } => format!("a write or a flush has been under way for {millis} ms"),
-                Health::Failed { reason } => reason,
-            };
-            return Err(NodeError::NotStopped { within, reason });
-        }
-        cluster.remember_damage().map_or(Ok(()), |damage| Err(NodeError::Open(damage)))
-    }
-
-    async fn finish(self) {
-        self.server.stop(true).await;
-        if let Ok(Err(error)) = self.serving.await {
-            tracing::warn!(%error, "the HTTP server did not stop cleanly");
-        }
-        tracing::info!("no request is under way any more: closing the shards");
-        self.cluster.stop().await;
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
-        for arbiter in self.arbiters {
-            let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
-        }
+        metrics::get().node_number.set(f64::from(cluster.node().number()));
+        Ok(Self { api, arbiters, cluster, service })
     }
 }
 
@@ -341,6 +401,10 @@ fn nodes_options(config: &Config) -> Result<NodesOptions, NodeError> {
         }
     };
     Ok(NodesOptions {
+        observer: NodesObserver {
+            append_failed: || metrics::get().append_failures.increment(1),
+            filled: || metrics::get().snapshots_installed.increment(1),
+        },
         net,
         seeds: cluster.seeds.clone(),
         bootstrap_expect: cluster.bootstrap_expect,

@@ -89,6 +89,22 @@ pub struct ClusterOptions {
     pub nodes: NodesOptions,
 }
 
+/// Who is told how replicas fare; must not wait.
+#[derive(Clone, Copy, Debug)]
+pub struct NodesObserver {
+    /// An append to a replica on another node came to nothing.
+    pub append_failed: fn(),
+    /// A replica here was filled from the rows of another node.
+    pub filled: fn(),
+}
+
+impl Default for NodesObserver {
+    /// Nobody.
+    fn default() -> Self {
+        Self { append_failed: || {}, filled: || {} }
+    }
+}
+
 /// The other nodes, and what they are told of this one.
 #[derive(Clone, Debug)]
 pub struct NodesOptions {
@@ -104,12 +120,21 @@ pub struct NodesOptions {
     pub name: String,
     /// Nodes of one zone fail together.
     pub zone: String,
+    pub observer: NodesObserver,
 }
 
 impl Default for NodesOptions {
     /// Alone.
     fn default() -> Self {
-        Self { net: None, seeds: Vec::new(), bootstrap_expect: 1, copies: 3, name: String::new(), zone: String::new() }
+        Self {
+            net: None,
+            seeds: Vec::new(),
+            bootstrap_expect: 1,
+            copies: 3,
+            name: String::new(),
+            zone: String::new(),
+            observer: NodesObserver::default(),
+        }
     }
 }
 
@@ -361,7 +386,8 @@ impl Inner {
             election_max: options.election_max,
             log_bytes_max: options.log_bytes_max,
         };
-        let peers = Peers::new(shard, self.net.as_ref().map(|net| net.links().clone()), options.election_min);
+        let links = self.net.as_ref().map(|net| net.links().clone());
+        let peers = Peers::new(shard, links, options.election_min, options.nodes.observer);
         let planned = plan(&self.members.borrow(), shard, options.nodes.copies);
         let (plan, plans) = watch::channel(planned);
         self.plans.lock().insert(shard, plan);
@@ -569,6 +595,26 @@ impl ShardHandle {
     /// It may skip what was true only for a moment; a leadership of another term is always a different value.
     pub fn leadership(&self) -> watch::Receiver<Option<Leadership>> {
         self.replica.leadership()
+    }
+
+    /// Returns once this process is known to have led the shard in that leadership after the call began, which had been
+    /// told by [`ShardHandle::leadership`] before.
+    ///
+    /// # Errors
+    /// It led no more, or no quorum answers.
+    pub async fn confirm(&self, leadership: Leadership) -> Result<(), BarrierError> {
+        self.replica.confirm(leadership).await
+    }
+
+    /// How long ago a leader said how far the shard is, and all of that was written here: rows are so much behind, and by
+    /// as long as words take on the way. `None`: nobody has since the start.
+    pub fn heard(&self) -> Option<Duration> {
+        self.replica.heard()
+    }
+
+    /// Whether this replica has a vote, by the last membership that is committed.
+    pub fn votes(&self) -> bool {
+        self.replica.votes()
     }
 
     /// Who leads the shard as far as this replica knows: a hint, as it may be over. [`ShardHandle::leadership`] alone

@@ -23,7 +23,8 @@ pub use application::{Committed, Keeps, Payload, Release, ShardMachine, Transact
 pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health, Lookup, Row, Rows, View};
 pub use examine::examine;
 pub use handle::{
-    BarrierError, Cluster, ClusterOptions, Leadership, NodesOptions, OpenError, ProposeError, Proposed, ShardHandle,
+    BarrierError, Cluster, ClusterOptions, Leadership, NodesObserver, NodesOptions, OpenError, ProposeError, Proposed,
+    ShardHandle,
 };
 pub use meta::{Members, NodeCard};
 pub use net::NetOptions;

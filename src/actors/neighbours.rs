@@ -143,12 +143,7 @@ pub struct Wanted {
 /// # Errors
 /// It led no more, or nobody answers.
 pub(super) async fn confirm(handle: &ShardHandle, leadership: Leadership) -> Result<(), BarrierError> {
-    handle.read_barrier().await?;
-    // The barrier may have been another node's: then its leadership is known here by now, as its first entry is.
-    match *handle.leadership().borrow() {
-        Some(now) if now == leadership => Ok(()),
-        _ => Err(BarrierError::NotLeader),
-    }
+    handle.confirm(leadership).await
 }
 
 impl Neighbours {

@@ -4,6 +4,7 @@
 //! when a leadership begins or ends, here or elsewhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
 use arc_swap::ArcSwap;
@@ -12,6 +13,10 @@ use tokio::sync::watch;
 
 use super::host::ShardHost;
 use super::inbox::Held;
+use crate::metrics;
+
+/// How often votes are counted: who has one changes without anybody here being told.
+const COUNT_EVERY: Duration = Duration::from_millis(250);
 
 /// One shard as this node reaches it.
 #[derive(Clone)]
@@ -73,6 +78,8 @@ pub type RoutesChanged = watch::Receiver<u64>;
 pub struct RegistryActor {
     routing: Routing,
     replaced: watch::Sender<u64>,
+    /// Who led each shard when that was last known.
+    last_leaders: Vec<Option<NodeId>>,
 }
 
 impl RegistryActor {
@@ -91,7 +98,8 @@ impl RegistryActor {
             .collect();
         let routing: Routing = Arc::new(ArcSwap::from_pointee(RoutingTable { routes }));
         let (replaced, changed) = watch::channel(0);
-        Self { routing: routing.clone(), replaced }.start();
+        let last_leaders = vec![None; routing.load().routes().len()];
+        Self { routing: routing.clone(), replaced, last_leaders }.start();
         (routing, changed)
     }
 }
@@ -126,6 +134,24 @@ impl Actor for RegistryActor {
             };
             ctx.spawn(follow.into_actor(self));
         }
+        ctx.run_interval(COUNT_EVERY, |registry, _| {
+            let votes = registry.routing.load().routes().iter().filter(|route| route.handle.votes()).count();
+            metrics::get().shards_voting.set(votes as f64);
+        });
+    }
+}
+
+impl RegistryActor {
+    fn count(&mut self, next: &RoutingTable, at: usize) {
+        let leader = next.routes[at].leader;
+        metrics::get().shard_leader(at as u16).set(f64::from(leader.map_or(0, NodeId::number)));
+        let led = next.routes.iter().filter(|route| route.leadership.is_some()).count();
+        metrics::get().shards_led.set(led as f64);
+        if let Some(leader) = leader
+            && self.last_leaders[at].replace(leader).is_some_and(|before| before != leader)
+        {
+            metrics::get().leader_changes.increment(1);
+        }
     }
 }
 
@@ -141,6 +167,7 @@ impl Handler<Leads> for RegistryActor {
         let mut next = RoutingTable::clone(&now);
         next.routes[at].leadership = leads.leadership;
         next.routes[at].leader = leads.leader;
+        self.count(&next, at);
         self.routing.store(Arc::new(next));
         self.replaced.send_modify(|count| *count += 1);
     }

@@ -170,8 +170,12 @@ impl Service {
 
     /// How long ago every change was here that had been acknowledged anywhere by then; `None`: that cannot be said.
     pub fn staleness(&self) -> Option<Duration> {
-        // What is led here is here. A replica that follows does not tell yet when it has heard of its leader.
-        self.routing.load().routes().iter().all(|route| route.leadership.is_some()).then_some(Duration::ZERO)
+        let routing = self.routing.load();
+        routing
+            .routes()
+            .iter()
+            .map(|route| route.handle.heard())
+            .try_fold(Duration::ZERO, |most, of| Some(most.max(of?)))
     }
 
     /// Whether what is unavailable now may be available in a moment.

@@ -17,6 +17,7 @@ mod admin;
 mod admission;
 pub mod auth;
 mod body;
+pub mod doorway;
 pub mod error;
 mod fields;
 pub mod forward;
@@ -329,13 +330,8 @@ impl Api {
         BackDoor::to(&self.0)
     }
 
-    /// Mounts everything. The path is matched here and not by a router: there is one shape of it.
-    pub fn routes(&self, routes: &mut web::ServiceConfig) {
-        let api = self.clone();
-        routes.default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
-            let api = api.clone();
-            async move { api.0.answer(&request, payload).await }
-        }));
+    pub(super) async fn answer(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+        self.0.answer(request, payload).await
     }
 }
 

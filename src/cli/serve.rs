@@ -1,6 +1,7 @@
 //! `muster serve`: runs a node until it is told to stop, and again after its disk failed.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,7 +44,7 @@ async fn run(config: &Config) -> Result<(), NodeError> {
     let node = start(config).await?;
     // One for both waits: a node that waits for its disk can be told to stop, too.
     let mut told_to_stop = std::pin::pin!(stop_signal());
-    announce(&node, &config.node.name);
+    tracing::info!(node = config.node.name, address = %node.address(), "serving");
 
     let reason = tokio::select! {
         name = &mut told_to_stop => {
@@ -71,16 +72,15 @@ async fn run(config: &Config) -> Result<(), NodeError> {
 }
 
 /// Says where the node listens. Nobody may be listening to that, and the node runs all the same.
-fn announce(node: &Node, name: &str) {
+fn announce(address: SocketAddr) {
     let mut out = std::io::stdout();
-    let _ = writeln!(out, "muster listens on http://{}", node.address()).and_then(|()| out.flush());
-    tracing::info!(node = name, address = %node.address(), "serving");
+    let _ = writeln!(out, "muster listens on http://{address}").and_then(|()| out.flush());
 }
 
 async fn start(config: &Config) -> Result<Node, NodeError> {
     let attempts = if std::env::var_os(RESTARTED).is_some() { REOPEN_ATTEMPTS_MAX } else { 1 };
     for _ in 1..attempts {
-        match Node::start(config).await {
+        match Node::start_and_tell(config, announce).await {
             // Damage does not go away by itself; a full disk does.
             Err(error) if error.may_pass() => {
                 tracing::error!(%error, "the data folder still cannot be used");
@@ -89,7 +89,7 @@ async fn start(config: &Config) -> Result<Node, NodeError> {
             other => return other,
         }
     }
-    Node::start(config).await
+    Node::start_and_tell(config, announce).await
 }
 
 /// Returns when a probe file of [`PROBE_BYTES`] was written and flushed.

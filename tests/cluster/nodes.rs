@@ -127,6 +127,9 @@ impl Nodes {
             Some(shim) => shim.under(folder.path(), &toml),
             None => Settings { toml, ..Settings::default() },
         };
+        if self.places.len() > 1 {
+            settings.environment.push(("MUSTER__CLUSTER__LISTEN".into(), place.listens.to_string()));
+        }
         settings.environment.push(("MUSTER__HTTP__LISTEN".into(), self.address(number).to_string()));
         settings.environment.push(("MUSTER__NODE__NAME".into(), format!("node {number}")));
         settings

@@ -73,7 +73,6 @@ async fn a_node_alone_that_loses_its_disk_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn three_nodes_form_one_cluster_in_any_order() {
     let _turn = turn().await;
     for first in 0..3 {
@@ -102,25 +101,21 @@ async fn three_nodes_form_one_cluster_in_any_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn the_leader_is_killed() {
     under("the leader is killed", three(), Must::ChangeLeader, faults::kill_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn a_follower_is_killed() {
     under("a follower is killed", one_shard(), Must::KeepLeader, faults::kill_follower).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn all_are_killed() {
     under("all are killed", three(), Must::Bite, faults::kill_all).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn a_paused_leader_answers_nothing_stale() {
     under("the leader is paused", three(), Must::ChangeLeader, async |run| {
         for _ in 0..PAUSES {
@@ -131,61 +126,51 @@ async fn a_paused_leader_answers_nothing_stale() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn the_leader_is_alone() {
     under("the leader is alone", three(), Must::ChangeLeader, faults::isolate_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn a_follower_is_alone_and_unseats_nobody() {
     under("a follower is alone", one_shard(), Must::KeepLeader, faults::isolate_follower).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn the_leader_is_not_heard() {
     under("the leader is not heard", three(), Must::ChangeLeader, faults::mute_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn the_leader_hears_nobody() {
     under("the leader hears nobody", three(), Must::ChangeLeader, faults::deafen_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn two_nodes_lose_each_other() {
     under("two nodes lose each other", three(), Must::Bite, faults::break_one_link).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn links_are_slow() {
     under("links are slow", three(), Must::Bite, faults::slow_links).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn a_disk_is_lost() {
     under("a disk is lost", three(), Must::ChangeLeader, faults::lose_disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn a_disk_is_full() {
     under("a disk is full", Setup { has_shims: true, ..three() }, Must::ChangeLeader, faults::fill_disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn flushes_hang() {
     under("flushes hang", Setup { has_shims: true, ..three() }, Must::ChangeLeader, faults::hang_flushes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn a_follower_misses_more_than_is_kept() {
     let setup = Setup { toml: SMALL_LOG.into(), shards: 2, ..three() };
     under("a follower falls behind", setup, Must::InstallSnapshot, async |run| {
@@ -195,7 +180,6 @@ async fn a_follower_misses_more_than_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs several nodes"]
 async fn a_fourth_node_joins() {
     let setup = Setup { joining: 1, shards: 4, ..three() };
     under("a node joins", setup, Must::ChangeLeader, async |run| faults::join(run, 3).await).await;

@@ -75,6 +75,7 @@ pub(crate) struct Replica {
     applied: Applied,
     reports: Reports,
     places: Vec<Range<u16>>,
+    filled: fn(),
 }
 
 /// Up to where the log is in the rows, and who the replicas were then.
@@ -105,10 +106,10 @@ impl Replica {
         applied: Applied,
         machine: Box<dyn ShardMachine>,
         reports: Reports,
-        places: Vec<Range<u16>>,
+        (places, filled): (Vec<Range<u16>>, fn()),
     ) -> Self {
         let disk = rows.disk().clone();
-        Self { shard, disk, rows, log, machine: Mutex::new(machine), applied, reports, places }
+        Self { shard, disk, rows, log, machine: Mutex::new(machine), applied, reports, places, filled }
     }
 
     fn meta(&self) -> SnapshotMeta {
@@ -242,6 +243,7 @@ impl RaftStateMachine<Types> for Replica {
             self.reports.progress.send_modify(|progress| progress.written = last.index());
         }
         tracing::info!(shard = self.shard.0, applied = ?meta.last_log_id.map(|id| id.index()), "filled from a peer");
+        (self.filled)();
         tokio::spawn(forget_older(self.disk.clone(), self.shard, self.places.clone(), generation));
         Ok(())
     }

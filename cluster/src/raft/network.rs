@@ -19,6 +19,7 @@ use openraft::raft::{
 use super::snapshot::{Part, ShardSnapshot, read_parts};
 use super::types::{Snapshot, Types, Vote};
 use crate::disk::Rows;
+use crate::handle::NodesObserver;
 use crate::net::Links;
 use crate::net::wire::{
     Answer, Append, Call, Candidacy, RaftAnswer, RaftCall, SnapshotPart, WireVote, snapshot_response, vote_response,
@@ -60,11 +61,21 @@ pub(crate) struct Peers {
     source: Option<Source>,
     /// How long an append may take, the flush there included.
     append_timeout: Duration,
+    observer: NodesObserver,
 }
 
 impl Peers {
-    pub(crate) fn new(shard: ShardId, links: Option<Arc<Links>>, append_timeout: Duration) -> Self {
-        Self { shard, links, source: None, append_timeout }
+    pub(crate) fn new(
+        shard: ShardId,
+        links: Option<Arc<Links>>,
+        append_timeout: Duration,
+        observer: NodesObserver,
+    ) -> Self {
+        Self { shard, links, source: None, append_timeout, observer }
+    }
+
+    pub(crate) fn observer(&self) -> NodesObserver {
+        self.observer
     }
 
     /// Says where the rows are that peers are filled from.
@@ -178,7 +189,8 @@ impl RaftNetworkV2<Types> for Peer {
         // openraft allows a heartbeat's interval; a flush may well take longer, and sending all again helps nobody.
         let within = if request.entries.is_empty() { option.soft_ttl() } else { self.peers.append_timeout };
         let append = Append::new(request).map_err(|error| PeerError::from(error).rpc())?;
-        match self.call(RaftCall::Append(append), within).await? {
+        let appended = self.call(RaftCall::Append(append), within).await;
+        match appended.inspect_err(|_| (self.peers.observer.append_failed)())? {
             RaftAnswer::Appended(appended) => Ok(appended.into()),
             other => Err(self.unexpected(&other)),
         }

@@ -68,11 +68,12 @@ pub(crate) struct Begin {
 /// A replica as its handles share it.
 pub(crate) struct RunningReplica {
     shard: ShardId,
+    node: u64,
     rows: Rows,
     raft: Raft,
     leadership: watch::Receiver<Option<Leadership>>,
     leader: watch::Receiver<Option<NodeId>>,
-    barriers: mpsc::Sender<oneshot::Sender<Result<(), BarrierError>>>,
+    barriers: mpsc::Sender<BarrierReply>,
     /// How long a proposal waits for a lease that has run out.
     lease_wait: Duration,
     lease: Duration,
@@ -83,6 +84,8 @@ pub(crate) struct RunningReplica {
     /// Before this moment the replica helps nobody to be elected: what it granted before it was started is forgotten.
     votes_from: Instant,
     places: Vec<Range<u16>>,
+    /// When a leader last said how far the shard is, and that was written here.
+    heard: parking_lot::Mutex<Option<Instant>>,
     /// Rows that are being received.
     incoming: tokio::sync::Mutex<Option<Incoming>>,
     /// By the last membership that its log holds, this replica is the only voter.
@@ -118,8 +121,15 @@ impl RunningReplica {
         let peers = peers.with_rows(rows.clone(), begin.places.clone());
         // Half is cut when half has grown: what a peer may still want is kept a while.
         let log = LogStore::new(shard, disk.clone(), applied.0, timings.log_bytes_max / 2);
-        let replica =
-            Replica::new(shard, rows.clone(), log.clone(), applied, machine, reports.clone(), begin.places.clone());
+        let replica = Replica::new(
+            shard,
+            rows.clone(),
+            log.clone(),
+            applied,
+            machine,
+            reports.clone(),
+            (begin.places.clone(), peers.observer().filled),
+        );
         let raft =
             Raft::new(node, config, peers.clone(), log.clone(), replica).await.map_err(|error| error.to_string())?;
         let (leading, leadership) = watch::channel(None);
@@ -146,6 +156,7 @@ impl RunningReplica {
         let disk = disk.clone();
         Ok(Self {
             shard,
+            node,
             rows,
             raft,
             leadership,
@@ -159,6 +170,7 @@ impl RunningReplica {
             disk,
             votes_from,
             places: begin.places,
+            heard: parking_lot::Mutex::default(),
             incoming: tokio::sync::Mutex::default(),
             is_sole_voter,
             progress,
@@ -176,6 +188,20 @@ impl RunningReplica {
 
     pub(crate) fn leadership(&self) -> watch::Receiver<Option<Leadership>> {
         self.leadership.clone()
+    }
+
+    /// See [`crate::ShardHandle::heard`].
+    pub(crate) fn heard(&self) -> Option<Duration> {
+        match self.leadership.borrow().is_some() {
+            true => Some(Duration::ZERO),
+            false => self.heard.lock().map(|at| at.elapsed()),
+        }
+    }
+
+    pub(crate) fn votes(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        let now = metrics.borrow_watched();
+        now.committed_membership_config.voter_ids().any(|voter| voter == self.node)
     }
 
     pub(crate) fn leader(&self) -> watch::Receiver<Option<NodeId>> {
@@ -225,13 +251,32 @@ impl RunningReplica {
 
     /// See [`crate::ShardHandle::read_barrier`].
     pub(crate) async fn read_barrier(&self) -> Result<(), BarrierError> {
-        // Nobody else can have been elected, and what this replica has acknowledged is in its rows: there is nobody to
-        // ask and nothing to wait for. Whoever becomes a voter beside it needs its vote before anybody can lead
-        // without it.
-        let leads_alone = self.is_sole_voter.load(Ordering::Acquire) && self.leadership.borrow().is_some();
-        if leads_alone && self.disk.failure().is_none() {
-            return Ok(());
+        match self.leads_alone() {
+            Some(_) => Ok(()),
+            None => self.barrier().await.map(|_| ()),
         }
+    }
+
+    /// See [`crate::ShardHandle::confirm`].
+    pub(crate) async fn confirm(&self, leadership: Leadership) -> Result<(), BarrierError> {
+        let term = match self.leads_alone() {
+            Some(alone) => Some(alone.term),
+            None => self.barrier().await?,
+        };
+        match term == Some(leadership.term) {
+            true => Ok(()),
+            false => Err(BarrierError::NotLeader),
+        }
+    }
+
+    /// Nobody else can have been elected, and what this replica has acknowledged is in its rows: there is nobody to ask
+    /// and nothing to wait for. Whoever becomes a voter beside it needs its vote before anybody can lead without it.
+    fn leads_alone(&self) -> Option<Leadership> {
+        let leadership = (*self.leadership.borrow()).filter(|_| self.is_sole_voter.load(Ordering::Acquire))?;
+        self.disk.failure().is_none().then_some(leadership)
+    }
+
+    async fn barrier(&self) -> Result<Option<u64>, BarrierError> {
         let (done, answer) = oneshot::channel();
         self.barriers.send(done).await.map_err(|_| BarrierError::Stopped)?;
         answer.await.unwrap_or(Err(BarrierError::Stopped))
@@ -247,7 +292,11 @@ impl RunningReplica {
         match call {
             RaftCall::Append(append) => {
                 let request = append.request().map_err(|e| words(&e))?;
+                let commit = request.leader_commit.map_or(0, |id| id.index());
                 let response = self.raft.append_entries(request).await.map_err(|e| words(&e))?;
+                if response.is_success() && self.progress.borrow().written >= commit {
+                    *self.heard.lock() = Some(Instant::now());
+                }
                 Ok(RaftAnswer::Appended(Appended::from(response)))
             }
             RaftCall::Vote(candidacy) => {
@@ -466,6 +515,9 @@ fn led_term(node: u64, metrics: &RaftServerMetrics<Types>) -> Option<u64> {
     leads.then_some(vote.leader_id.term)
 }
 
+/// The term under which the barrier was had, if this replica led; else somebody else did.
+type BarrierReply = oneshot::Sender<Result<Option<u64>, BarrierError>>;
+
 /// Who must agree to a barrier.
 struct Asked {
     disk: Disk,
@@ -478,7 +530,7 @@ struct Asked {
 impl Asked {
     /// Up to where rows must be written so that a read begun now is linearizable; asked of the leader, be it here or
     /// elsewhere.
-    async fn read_index(&self) -> Result<u64, BarrierError> {
+    async fn read_index(&self) -> Result<(u64, Option<u64>), BarrierError> {
         let call = self.gate.enter().await.ok_or(BarrierError::Stopped)?;
         let (leads, leader) = {
             let metrics = self.raft.server_metrics();
@@ -486,12 +538,18 @@ impl Asked {
             (now.state == ServerState::Leader, now.current_leader)
         };
         if leads {
-            return read_index(&self.raft, self.lease).await;
+            let index = read_index(&self.raft, self.lease).await?;
+            // Asked after it: terms only grow, so it led under this one if it had led under it before.
+            let of_leader = |state: &RaftState<Types>| {
+                (state.server_state == ServerState::Leader).then(|| state.vote_ref().leader_id.term)
+            };
+            let term = self.raft.with_raft_state(of_leader).await.map_err(|_| BarrierError::Stopped)?;
+            return Ok((index, term));
         }
         drop(call);
         let leader = leader.ok_or(BarrierError::NotLeader)?;
         match self.peers.call(leader, RaftCall::ReadIndex, self.lease).await {
-            Ok(RaftAnswer::ReadIndex(index)) => Ok(index),
+            Ok(RaftAnswer::ReadIndex(index)) => Ok((index, None)),
             _ => Err(BarrierError::NotLeader),
         }
     }
@@ -511,7 +569,7 @@ async fn read_index(raft: &Raft, lease: Duration) -> Result<u64, BarrierError> {
 async fn answer_barriers(
     asked: Asked,
     mut progress: watch::Receiver<Progress>,
-    mut requests: mpsc::Receiver<oneshot::Sender<Result<(), BarrierError>>>,
+    mut requests: mpsc::Receiver<BarrierReply>,
 ) {
     let mut waiting = Vec::new();
     while requests.recv_many(&mut waiting, BARRIERS_MAX).await > 0 {
@@ -523,15 +581,15 @@ async fn answer_barriers(
     }
 }
 
-async fn barrier(asked: &Asked, progress: &mut watch::Receiver<Progress>) -> Result<(), BarrierError> {
+async fn barrier(asked: &Asked, progress: &mut watch::Receiver<Progress>) -> Result<Option<u64>, BarrierError> {
     // Of a disk that has lied once nothing is told, though this read may meet what is whole.
     if asked.disk.failure().is_some() {
         return Err(BarrierError::Stopped);
     }
-    let index = asked.read_index().await?;
+    let (index, term) = asked.read_index().await?;
     let reached = progress.wait_for(|progress| progress.stopped || progress.written >= index).await;
     match reached {
-        Ok(progress) if progress.written >= index => Ok(()),
+        Ok(progress) if progress.written >= index => Ok(term),
         _ => Err(BarrierError::Stopped),
     }
 }
