@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::{Failure, UNAVAILABLE};
-use super::{Api, json};
+use super::{Api, json, openapi};
 use crate::metrics;
 
 const WAITS: &str = "the node waits for others of its cluster";
@@ -42,6 +42,7 @@ fn not_yet(path: &str) -> HttpResponse {
             HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body(format!("{WAITS}\n"))
         }
         "/metrics" => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::get().render()),
+        "/openapi.json" => HttpResponse::Ok().content_type("application/json").body(openapi::document()),
         _ => {
             let failure = Failure::new(UNAVAILABLE, format!("unavailable: {WAITS}"));
             HttpResponse::Ok().content_type("application/json; charset=utf-8").body(json::failure(&failure))

@@ -27,7 +27,7 @@ use futures::FutureExt;
 use tracing::Instrument;
 
 use self::envelope::{Answer, Unreadable};
-use super::admission::Turn;
+use super::admission::{Lane, Turn};
 use super::error::{self, Failure, Remedy};
 use super::{Asked, Door, ENDPOINTS, Origin, panicked, turned_away};
 use crate::actors::{CallError, NodeId};
@@ -116,7 +116,11 @@ impl Door {
         let mut turn = Some(turn);
         let mut tries = Tries::new(Instant::now(), asked.call.deadline, asked.is_repeatable());
         let mut outcome = self.carry_out(asked).await;
+        let mut unknown = None;
         while let Err(failure) = &outcome {
+            if failure.remedy == Remedy::AgainIfNamed && asked.lane() == Lane::Changes {
+                unknown = Some(failure.clone());
+            }
             let next = tries.next(failure.remedy, Instant::now(), self.service.node());
             if next == Next::GiveUp || !self.service.may_recover() {
                 break;
@@ -134,7 +138,11 @@ impl Door {
                 }
             };
         }
-        outcome
+        match unknown {
+            // Whatever a later try came to: the one whose outcome is not known may still be carried out, or was.
+            Some(unknown) => outcome.map_err(|_| unknown),
+            None => outcome,
+        }
     }
 
     /// Has another node carry a request out.

@@ -46,6 +46,10 @@ fn check_group(group: usize, operations: &[Operation]) -> Option<Violation> {
             Found::Nothing(why) => why,
             Found::Undecided => "no order was found in the time there was".to_owned(),
         };
+        if let Ok(folder) = std::env::var("MUSTER_TEST_DUMP") {
+            let lines: Vec<String> = part.iter().map(|operation| format!("{operation:?}")).collect();
+            let _ = std::fs::write(format!("{folder}/group-{group}"), lines.join("\n"));
+        }
         Some(Violation { group, scope, why })
     })
 }
