@@ -1,5 +1,8 @@
 //! Which nodes hold a shard, and which one had best lead it: a pure function of the nodes there are.
 //!
+//! Every node has a copy of every shard: so it answers reads of all groups from rows of its own. As many as there are to be
+//! copies have a vote, spread evenly; the others follow.
+//!
 //! The plan is nobody's order. The leader of a shard compares it with the shard's own membership, which is the truth,
 //! and goes one step at a time.
 
@@ -9,16 +12,18 @@ use crate::slot::ShardId;
 /// Where a shard should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// As many as there are copies, best leader first.
-    pub(crate) replicas: Vec<u64>,
+    /// As many as there are to be copies, best leader first.
+    pub(crate) voters: Vec<u64>,
+    pub(crate) learners: Vec<u64>,
 }
 
-/// Plans a shard over the nodes: `copies` of it, less if there are fewer nodes, with leaders and copies spread evenly.
+/// Plans a shard over the nodes: `copies` of it vote, less if there are fewer nodes, with leaders and votes spread evenly.
 pub(crate) fn plan(members: &Members, shard: ShardId, copies: usize) -> Plan {
     let nodes = members.nodes();
     let first = usize::from(shard.0);
-    let replicas = (0..copies.min(nodes.len())).map(|k| nodes[(first + k) % nodes.len()].node).collect();
-    Plan { replicas }
+    let mut voters: Vec<u64> = (0..nodes.len()).map(|k| nodes[(first + k) % nodes.len()].node).collect();
+    let learners = voters.split_off(copies.min(nodes.len()));
+    Plan { voters, learners }
 }
 
 #[cfg(test)]
@@ -39,9 +44,10 @@ mod tests {
             let (mut leads, mut holds) = (vec![0; 8], vec![0; 8]);
             for shard in 0..64 {
                 let plan = plan(&members, ShardId(shard), 3);
-                assert_eq!(plan.replicas.len(), 3.min(count as usize));
-                leads[(plan.replicas[0] >> 32) as usize] += 1;
-                plan.replicas.iter().for_each(|node| holds[(node >> 32) as usize] += 1);
+                assert_eq!(plan.voters.len(), 3.min(count as usize));
+                assert_eq!(plan.voters.len() + plan.learners.len(), count as usize);
+                leads[(plan.voters[0] >> 32) as usize] += 1;
+                plan.voters.iter().for_each(|node| holds[(node >> 32) as usize] += 1);
             }
             for of in [&leads[1..=count as usize], &holds[1..=count as usize]] {
                 let (least, most) = (of.iter().min().unwrap_or(&0), of.iter().max().unwrap_or(&0));

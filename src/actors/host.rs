@@ -23,7 +23,7 @@ use super::inbox::{Held, Inbox};
 use super::message::{
     Again, AppliedEntries, Badge, Cancel, ChangeAccounts, Deliver, EntryOrigin, Flush, Grant, GroupKey, Introduced,
     LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
-    SettleInbox, Settled, Submit, Turn, TurnFor,
+    RowsReplaced, SettleInbox, Settled, Submit, Turn, TurnFor,
 };
 use super::neighbours::{Neighbours, Wanted, confirm};
 use super::quota::{day_of, takes_of};
@@ -1121,6 +1121,20 @@ impl Handler<AppliedEntries> for ShardHost {
             }
         }
         self.flush();
+    }
+}
+
+impl Handler<RowsReplaced> for ShardHost {
+    type Result = ();
+
+    fn handle(&mut self, _: RowsReplaced, _ctx: &mut Self::Context) {
+        // Whoever is filled from another replica does not lead, whether that has been said by now or not.
+        self.step_down();
+        for orphan in std::mem::take(&mut self.orphans) {
+            for origin in orphan.origins {
+                self.fail(origin, SubmitError::Indeterminate { what: "the node was filled from another one" });
+            }
+        }
     }
 }
 

@@ -201,6 +201,11 @@ pub struct Loaded {
 #[rtype(result = "()")]
 pub struct AppliedEntries(pub Vec<Applied>);
 
+/// The rows were replaced by those of another replica: what became of proposals under way nobody can say.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct RowsReplaced;
+
 /// The log would not take a proposal: it did not happen.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

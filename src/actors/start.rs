@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 use super::host::{HostOptions, ShardHost};
 use super::inbox::Held;
 use super::line::Calls;
-use super::message::{AppliedEntries, Introduced};
+use super::message::{AppliedEntries, Introduced, RowsReplaced};
 use super::mint::Minter;
 use super::neighbours::{Neighbours, Peer};
 use super::registry::{Hosted, RegistryActor};
 use super::service::{AppLimits, Service};
-use crate::shard::{Applied, Machine};
+use crate::shard::{Machine, Told};
 use crate::time::{Clock, SystemClock};
 
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +90,10 @@ async fn start_shard(
     // The machine speaks before its host exists: entries applied while the replica starts are nobody's.
     let host: Arc<OnceLock<actix::Addr<ShardHost>>> = Arc::new(OnceLock::new());
     let listener = host.clone();
-    let sink = Arc::new(move |applied: Vec<Applied>| {
-        if let Some(host) = listener.get() {
-            host.do_send(AppliedEntries(applied));
-        }
+    let sink = Arc::new(move |told: Told| match (listener.get(), told) {
+        (Some(host), Told::Applied(applied)) => host.do_send(AppliedEntries(applied)),
+        (Some(host), Told::Replaced) => host.do_send(RowsReplaced),
+        (None, _) => {}
     });
     let handle = cluster.start_shard(shard, Box::new(Machine::new(shard, shards, sink))).await?;
     let held = Held::default();

@@ -75,7 +75,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::shard::{Applied, Item, Machine, Proposal};
+    use crate::shard::{Applied, Item, Machine, Proposal, Told};
 
     const APP: AppId = AppId(7);
 
@@ -103,7 +103,7 @@ mod tests {
         fn new() -> Self {
             let heard: Arc<Mutex<Vec<Applied>>> = Arc::default();
             let ears = heard.clone();
-            let machine = Machine::new(ShardId(0), 1, Arc::new(move |applied| ears.lock().extend(applied)));
+            let machine = Machine::new(ShardId(0), 1, Arc::new(move |told: Told| ears.lock().extend(told.applied())));
             Self { bench: Bench::default(), machine, heard, index: 0 }
         }
 

@@ -44,7 +44,6 @@ pub fn shard_of_app(app: AppId, shards: u16) -> ShardId {
 #[derive(Clone)]
 pub struct Lookups {
     rows: Rows,
-    keys: Keys,
 }
 
 /// One of the three answers, with another value in it.
@@ -58,67 +57,71 @@ fn map<T, U>(lookup: Lookup<T>, with: impl FnOnce(T) -> U) -> Lookup<U> {
 
 impl Lookups {
     pub fn new(rows: Rows) -> Self {
-        let keys = Keys::new(rows.generation());
-        Self { rows, keys }
+        Self { rows }
+    }
+
+    /// Of the generation that the rows have now: a follower may be filled anew.
+    fn keys(&self) -> Keys {
+        Keys::new(self.rows.generation())
     }
 
     /// # Errors
     /// A row that cannot be read; so everywhere here.
     pub fn header_now(&self, app: AppId, group: &GroupId) -> Result<Lookup<Head>, DiskError> {
-        Ok(map(self.rows.read_cached(&self.keys.header(app, group), decode::<GroupHeader>)?, Head::from))
+        Ok(map(self.rows.read_cached(&self.keys().header(app, group), decode::<GroupHeader>)?, Head::from))
     }
 
     pub fn header(&self, app: AppId, group: &GroupId) -> Result<Option<Head>, DiskError> {
-        Ok(self.rows.read(&self.keys.header(app, group), decode::<GroupHeader>)?.map(Head::from))
+        Ok(self.rows.read(&self.keys().header(app, group), decode::<GroupHeader>)?.map(Head::from))
     }
 
     pub fn profile_now(&self, slot: Slot, gno: Gno) -> Result<Lookup<Profile>, DiskError> {
-        Ok(map(self.rows.read_cached(&self.keys.profile(slot, gno), decode::<ProfileRow>)?, Profile::from))
+        Ok(map(self.rows.read_cached(&self.keys().profile(slot, gno), decode::<ProfileRow>)?, Profile::from))
     }
 
     pub fn profile(&self, slot: Slot, gno: Gno) -> Result<Option<Profile>, DiskError> {
-        Ok(self.rows.read(&self.keys.profile(slot, gno), decode::<ProfileRow>)?.map(Profile::from))
+        Ok(self.rows.read(&self.keys().profile(slot, gno), decode::<ProfileRow>)?.map(Profile::from))
     }
 
     pub fn member_now(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Lookup<Member>, DiskError> {
-        let key = self.keys.member_key(slot, gno, account);
+        let key = self.keys().member_key(slot, gno, account);
         Ok(map(self.rows.read_cached(&key, decode::<MemberKey>)?, |row| member_of(&row)))
     }
 
     pub fn member(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Option<Member>, DiskError> {
-        let key = self.keys.member_key(slot, gno, account);
+        let key = self.keys().member_key(slot, gno, account);
         Ok(self.rows.read(&key, decode::<MemberKey>)?.map(|row| member_of(&row)))
     }
 
     /// What a member of a group of that kind looks like, by its place in join order.
     pub fn card_now(&self, slot: Slot, gno: Gno, join_seq: u64, kind: Kind) -> Result<Lookup<Card>, DiskError> {
-        let key = self.keys.member(slot, gno, join_seq);
+        let key = self.keys().member(slot, gno, join_seq);
         Ok(map(self.rows.read_cached(&key, MemberRow::decode)?, |row| card_of(row, kind)))
     }
 
     pub fn card(&self, slot: Slot, gno: Gno, join_seq: u64, kind: Kind) -> Result<Option<Card>, DiskError> {
-        let key = self.keys.member(slot, gno, join_seq);
+        let key = self.keys().member(slot, gno, join_seq);
         Ok(self.rows.read(&key, MemberRow::decode)?.map(|row| card_of(row, kind)))
     }
 
     /// Unix seconds until which an account is muted, member or not; may be over. `Absent`: it has no row.
     pub fn muted_until_now(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Lookup<u64>, DiskError> {
-        self.rows.read_cached(&self.keys.mute(slot, gno, account), decode::<u64>)
+        self.rows.read_cached(&self.keys().mute(slot, gno, account), decode::<u64>)
     }
 
     /// The same; 0: it has no row.
     pub fn muted_until(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<u64, DiskError> {
-        Ok(self.rows.read(&self.keys.mute(slot, gno, account), decode::<u64>)?.unwrap_or(0))
+        Ok(self.rows.read(&self.keys().mute(slot, gno, account), decode::<u64>)?.unwrap_or(0))
     }
 
     /// Unix seconds until which an account is banned; may be over. `Absent`: it has no row.
     pub fn banned_until_now(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Lookup<u64>, DiskError> {
-        self.rows.read_cached(&self.keys.ban(slot, gno, account), |bytes| decode::<BanRow>(bytes).until)
+        self.rows.read_cached(&self.keys().ban(slot, gno, account), |bytes| decode::<BanRow>(bytes).until)
     }
 
     /// The same; 0: it has no row.
     pub fn banned_until(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<u64, DiskError> {
-        let key = self.keys.ban(slot, gno, account);
+        let key = self.keys().ban(slot, gno, account);
         Ok(self.rows.read(&key, |bytes| decode::<BanRow>(bytes).until)?.unwrap_or(0))
     }
 
@@ -146,12 +149,12 @@ impl Lookups {
 
     /// All attributes of a group. There is no form that ends in `_now`: a scan cannot say what it would read.
     pub fn attributes(&self, slot: Slot, gno: Gno) -> Result<BTreeMap<String, String>, DiskError> {
-        self.named(self.keys.attributes(slot, gno))
+        self.named(self.keys().attributes(slot, gno))
     }
 
     /// All counters of a group.
     pub fn counters(&self, slot: Slot, gno: Gno) -> Result<BTreeMap<String, i64>, DiskError> {
-        self.named(self.keys.counters(slot, gno))
+        self.named(self.keys().counters(slot, gno))
     }
 
     /// Newest applied values, as single rows give them: a view may be older than the header that was read before.
@@ -168,19 +171,19 @@ impl Lookups {
     pub fn groups(&self, shard: ShardId, app: AppId, kinds: &[Kind]) -> Result<u64, DiskError> {
         let mut sum = 0;
         for kind in kinds {
-            sum += self.rows.read(&self.keys.census(shard, app, kind_byte(*kind)), decode::<u64>)?.unwrap_or(0);
+            sum += self.rows.read(&self.keys().census(shard, app, kind_byte(*kind)), decode::<u64>)?.unwrap_or(0);
         }
         Ok(sum)
     }
 
     /// Joined groups of an account; `Absent`: none yet.
     pub fn joined_count_now(&self, app: AppId, account: &AccountId) -> Result<Lookup<u64>, DiskError> {
-        let key = self.keys.account(app, account);
+        let key = self.keys().account(app, account);
         Ok(map(self.rows.read_cached(&key, decode::<AccountHeader>)?, |row| row.joined_count))
     }
 
     pub fn joined_count(&self, app: AppId, account: &AccountId) -> Result<u64, DiskError> {
-        let key = self.keys.account(app, account);
+        let key = self.keys().account(app, account);
         Ok(self.rows.read(&key, decode::<AccountHeader>)?.unwrap_or_default().joined_count)
     }
 
@@ -193,7 +196,7 @@ impl Lookups {
     ) -> Result<Lookup<RequestAnswer>, DiskError> {
         let mut is_cold = false;
         for bucket in buckets_searched(at) {
-            let key = self.keys.request(shard, bucket, name);
+            let key = self.keys().request(shard, bucket, name);
             match self.rows.read_cached(&key, decode::<RequestRow>)? {
                 Lookup::Found(row) => return Ok(Lookup::Found(row.answer)),
                 Lookup::Absent => {}
@@ -210,7 +213,7 @@ impl Lookups {
         at: Stamp,
     ) -> Result<Option<RequestAnswer>, DiskError> {
         for bucket in buckets_searched(at) {
-            let key = self.keys.request(shard, bucket, name);
+            let key = self.keys().request(shard, bucket, name);
             if let Some(row) = self.rows.read(&key, decode::<RequestRow>)? {
                 return Ok(Some(row.answer));
             }
@@ -220,6 +223,6 @@ impl Lookups {
 
     /// Groups made that day less groups disbanded.
     pub fn net_groups(&self, app: AppId, day: i32) -> Result<i64, DiskError> {
-        Ok(self.rows.read(&self.keys.quota(app, day), decode::<i64>)?.unwrap_or(0))
+        Ok(self.rows.read(&self.keys().quota(app, day), decode::<i64>)?.unwrap_or(0))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use muster_cluster::{Committed, DiskError, Keeps, Payload, Release, ShardId, ShardMachine, Slot, Transaction};
+use muster_cluster::{Committed, DiskError, Keeps, Payload, Release, Rows, ShardId, ShardMachine, Slot, Transaction};
 
 use self::events::Change;
 use super::codes::Head;
@@ -81,8 +81,28 @@ pub struct Applied {
     pub proposal: Option<AppliedProposal>,
 }
 
-/// Hears what was applied, after it was written, in log order; called on the writer thread.
-pub type Sink = Arc<dyn Fn(Vec<Applied>) + Send + Sync>;
+/// What a machine tells of.
+#[derive(Debug)]
+pub enum Told {
+    /// Entries that were applied, in log order.
+    Applied(Vec<Applied>),
+    /// The rows were replaced by those of another replica: entries up to there were applied, and nobody can say which.
+    Replaced,
+}
+
+#[cfg(test)]
+impl Told {
+    pub fn applied(self) -> Vec<Applied> {
+        match self {
+            Self::Applied(applied) => applied,
+            Self::Replaced => Vec::new(),
+        }
+    }
+}
+
+/// Hears what was applied, after it was written, in log order; called on the writer thread, or before any later entry is
+/// applied.
+pub type Sink = Arc<dyn Fn(Told) + Send + Sync>;
 
 /// The state of one shard.
 pub struct Machine {
@@ -140,7 +160,13 @@ impl ShardMachine for Machine {
             return Ok(None);
         }
         let sink = self.sink.clone();
-        Ok(Some(Box::new(move || sink(applied))))
+        Ok(Some(Box::new(move || sink(Told::Applied(applied)))))
+    }
+
+    fn restored(&mut self, _rows: &Rows) -> Result<(), DiskError> {
+        (self.row, self.known) = (None, Known::default());
+        (self.sink)(Told::Replaced);
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ pub use entry::{
     AccountsEntry, DecodeError, Delivery, Effect, EventForm, GroupEntry, IdentityChange, Item, NoticeForm, Proposal,
 };
 pub use lookup::{Lookups, shard_of_account, shard_of_app, shard_of_quota, slot_of, slot_of_account};
-pub use machine::{Applied, AppliedProposal, DISBAND_CHUNK, Job, Machine, OutboxRow, Outcome};
+pub use machine::{Applied, AppliedProposal, DISBAND_CHUNK, Job, Machine, OutboxRow, Outcome, Told};
 pub use proposer::{InFlight, PROPOSAL_BYTES_MAX, PROPOSAL_ITEMS_MAX, Proposer};
 pub use recover::{Recovery, recover};
 pub use requests::{ClientRequest, RequestForm, answer_form, answer_of, buckets_searched, minted_of};

@@ -38,13 +38,13 @@ impl Side {
     fn new(shard: u16) -> Self {
         let heard: Arc<Mutex<Vec<Applied>>> = Arc::default();
         let ears = heard.clone();
-        let sink: Sink = Arc::new(move |applied| ears.lock().extend(applied));
+        let sink: Sink = Arc::new(move |told: Told| ears.lock().extend(told.applied()));
         Self { bench: Bench::default(), machine: Machine::new(ShardId(shard), SHARDS, sink), heard, index: 0, seq: 0 }
     }
 
     fn machine_sink(&self) -> Sink {
         let ears = self.heard.clone();
-        Arc::new(move |applied| ears.lock().extend(applied))
+        Arc::new(move |told: Told| ears.lock().extend(told.applied()))
     }
 
     fn commit(&mut self, term: u64, items: &[Item]) -> Committed {

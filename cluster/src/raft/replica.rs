@@ -144,7 +144,15 @@ impl RunningReplica {
         let votes_from = Instant::now() + lease;
         let gate = Gate::default();
         begin_election(&raft, &gate, node, begin.founds, votes_from).await?;
-        let steward = Steward { shard, node, raft: raft.clone(), gate: gate.clone(), plan: begin.plan, has_company };
+        let steward = Steward {
+            shard,
+            node,
+            raft: raft.clone(),
+            gate: gate.clone(),
+            plan: begin.plan,
+            has_company,
+            disk: disk.clone(),
+        };
         let steward = tokio::spawn(steward.run()).abort_handle();
 
         let progress = reports.progress.subscribe();

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
+use openraft::{ChangeMembers, Instant as _, ServerState};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::replica::Gate;
 use super::types::Raft;
+use crate::disk::{Disk, Health};
+use crate::peer::NodeId;
 use crate::placement::Plan;
 use crate::slot::ShardId;
 
@@ -26,6 +28,10 @@ const LAG_ENTRIES_MAX: u64 = 128;
 /// Leadership is moved to where it is planned only if this replica has led for so long: after a failure, service
 /// comes before order.
 const LED_FOR_MIN: Duration = Duration::from_secs(5);
+/// Whoever has not answered for so long is not handed anything.
+const ALIVE_WITHIN: Duration = Duration::from_secs(1);
+/// A disk whose flush takes so long serves nobody: others lead.
+const STALLED_MS: u64 = 5000;
 /// A step that is not done by then is begun again.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -37,11 +43,14 @@ pub(super) struct Steward {
     pub(super) plan: watch::Receiver<Plan>,
     /// Set before others may vote: from then on this replica no more answers for the shard alone.
     pub(super) has_company: Arc<AtomicBool>,
+    pub(super) disk: Disk,
 }
 
 enum Step {
     AddLearner(u64),
     SetVoters(BTreeSet<u64>),
+    /// Incarnations that others have taken the place of.
+    Forget(BTreeSet<u64>),
     Transfer(u64),
 }
 
@@ -57,6 +66,10 @@ impl Steward {
             led_since = if leads { Some(led_since.unwrap_or_else(Instant::now)) } else { None };
             let Some(since) = led_since else { continue };
             let Some(step) = self.next(since.elapsed() >= LED_FOR_MIN) else { continue };
+            if let Step::Transfer(_) = step {
+                // While leadership is on its way the shard takes no changes: not again before long.
+                led_since = Some(Instant::now());
+            }
             let Some(call) = self.gate.enter().await else { return };
             if tokio::time::timeout(STEP_TIMEOUT, self.take(step)).await.is_err() {
                 tracing::warn!(shard = self.shard.0, "a change of the shard's replicas takes long");
@@ -67,13 +80,13 @@ impl Steward {
 
     /// What is to be done next, if anything.
     fn next(&self, may_transfer: bool) -> Option<Step> {
-        let plan = self.plan.borrow().replicas.clone();
+        let Plan { voters: plan, learners } = self.plan.borrow().clone();
         let metrics = self.raft.metrics();
         let now = metrics.borrow_watched();
         let replication = now.replication.as_ref()?;
         let membership = now.membership_config.membership();
         let known: BTreeSet<u64> = membership.nodes().map(|(node, ())| *node).collect();
-        if let Some(missing) = plan.iter().find(|node| !known.contains(node)) {
+        if let Some(missing) = plan.iter().chain(&learners).find(|node| !known.contains(node)) {
             return Some(Step::AddLearner(*missing));
         }
         let last = now.last_log_index.unwrap_or(0);
@@ -97,9 +110,31 @@ impl Steward {
             // Begun by a leader that is gone, towards a plan that has changed: to be finished all the same.
             return membership.get_joint_config().last().cloned().map(Step::SetVoters);
         }
-        let best = *plan.first()?;
-        let is_due = may_transfer && best != self.node && voters.contains(&best) && has_caught_up(&best);
-        is_due.then_some(Step::Transfer(best))
+        let is_replaced = |node: &u64| {
+            let number = NodeId(*node).number();
+            !voters.contains(node)
+                && plan.iter().chain(&learners).any(|now| now != node && NodeId(*now).number() == number)
+        };
+        let replaced: BTreeSet<u64> = known.iter().copied().filter(is_replaced).collect();
+        if !replaced.is_empty() {
+            return Some(Step::Forget(replaced));
+        }
+        if !may_transfer {
+            return None;
+        }
+        let heard = |node: &u64| now.heartbeat.as_ref()?.get(node)?.as_ref().map(|at| at.elapsed());
+        let can_lead = |node: &&u64| {
+            **node != self.node
+                && voters.contains(node)
+                && has_caught_up(node)
+                && heard(node).is_some_and(|ago| ago < ALIVE_WITHIN)
+        };
+        let is_stalled = matches!(self.disk.health(), Health::Stalled { millis } if millis >= STALLED_MS);
+        let heir = match is_stalled {
+            true => voters.iter().find(can_lead),
+            false => plan.first().filter(|best| can_lead(best)),
+        };
+        heir.map(|heir| Step::Transfer(*heir))
     }
 
     async fn take(&self, step: Step) {
@@ -116,8 +151,15 @@ impl Steward {
                     self.has_company.store(true, Ordering::Release);
                 }
                 tracing::info!(shard, voters = voters.len(), "the shard's replicas change");
-                if let Err(error) = self.raft.change_membership(voters, false).await {
+                // Whoever votes no more follows.
+                if let Err(error) = self.raft.change_membership(voters, true).await {
                     tracing::debug!(shard, %error, "the replicas were not changed; tried again");
+                }
+            }
+            Step::Forget(nodes) => {
+                tracing::info!(shard, nodes = nodes.len(), "replicas that were replaced are forgotten");
+                if let Err(error) = self.raft.change_membership(ChangeMembers::RemoveNodes(nodes), true).await {
+                    tracing::debug!(shard, %error, "a replica was not forgotten; tried again");
                 }
             }
             Step::Transfer(to) => {
