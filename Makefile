@@ -8,13 +8,16 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt docs audit readme-check bench load soak faults fuzz
+.PHONY: help run cluster build test lint fmt docs audit readme-check bench load soak faults fuzz
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 run: build ## builds Muster, starts a node on 127.0.0.1:8080 with its data in ./data
 	@MUSTER='$(MUSTER)' .ci/start
+
+cluster: build ## starts three nodes on 127.0.0.1:8081 to 8083 and prints what to try; data in ./data-cluster
+	@MUSTER='$(MUSTER)' .ci/cluster
 
 build:
 	@$(BUILD) cargo build --release --locked
