@@ -22,8 +22,14 @@ const ACTIVE: &str = "muster_groups_active";
 /// What the groups may take, so that none is let go.
 const SETTINGS: [(&str, &str); 2] =
     [("actors.resident_bytes_max", "4294967296"), ("actors.idle_timeout_ms", "86400000")];
+/// What fills to a bound of its own while groups are loaded, in MiB as shipped. With fewer groups the bounds are less,
+/// so that half of the groups fill them and the others show what a group takes, as with a million.
+const CACHES: [(&str, u64); 3] =
+    [("storage.block_cache_bytes", 256), ("storage.row_cache_bytes", 64), ("storage.memtable_bytes", 256)];
 /// The number of groups that the bar of the whole is about.
 const BAR_GROUPS: u64 = 1_000_000;
+/// As far down as the memory of rows not yet in files can be set.
+const CACHE_BYTES_MIN: u64 = 4 * MIB as u64;
 
 /// Number of groups and resident bytes, on the way.
 type Memory = Vec<(f64, f64)>;
@@ -35,11 +41,15 @@ pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
         "{} groups of 8 members are created, the owner and seven in one call, out of {} accounts, and stay active \
          (actors.resident_bytes_max 4 GiB, actors.idle_timeout_ms one day). After the restarts a name card is set in \
          each, which loads it from its rows. Memory is what the kernel counts as resident, with all caches and with \
-         rows that are not yet in files: those have bounds of their own, and are least after a restart.",
+         rows that are not yet in files: those have bounds of their own, as shipped for a million groups and less for \
+         fewer, and are least after a restart.",
         grouped(count as f64, 0),
         grouped(accounts as f64, 0)
     );
-    let mut node = Node::start(&bench.settings.scratch, &[&node::WORKLOADS[..], &SETTINGS].concat())?;
+    let bytes_max = |mib: u64| (mib * MIB as u64 * count.min(BAR_GROUPS) / BAR_GROUPS).max(CACHE_BYTES_MIN);
+    let caches = CACHES.map(|(name, mib)| (name, bytes_max(mib).to_string()));
+    let caches: Vec<_> = caches.iter().map(|(name, bytes)| (*name, bytes.as_str())).collect();
+    let mut node = Node::start(&bench.settings.scratch, &[&node::WORKLOADS[..], &SETTINGS, &caches].concat())?;
     let empty_disk = node.disk_bytes();
     say("  creating");
     let created = walk(&node, count, move |number| {
