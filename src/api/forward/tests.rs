@@ -207,8 +207,7 @@ async fn who_leads_has_room_or_not_and_counts_no_rates() {
         assert_eq!(code(&doors.ask("modify_group_attr", write, &[]).await.0), 0);
     }
     let admission = &doors.leading.0.admission;
-    let all: Vec<_> =
-        (0..8_192).map_while(|_| admission.admit_forwarded(super::super::Lane::Reads, Instant::now()).ok()).collect();
+    let all: Vec<_> = (0..8_192).map_while(|_| admission.admit_forwarded(Lane::Reads, Instant::now()).ok()).collect();
     let (full, hops) = doors.ask("create_group", CREATE, &[]).await;
     let full = full.unwrap_err();
     assert_eq!((full.code, full.info.as_ref(), hops), (60018, "overloaded: too many requests under way", 1));
