@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client ──► Opening: versions, who I am, a number used once
-//! server ──► Reply: version, who I am, a number used once, proof over both
+//! server ──► Reply: version, who I am, what my clock says, a number used once, proof over both
 //! client ──► Proof: over both
 //! ```
 //!
@@ -10,7 +10,8 @@
 //! played again. What follows is not encrypted: for that there is TLS.
 
 use std::io;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -49,12 +50,32 @@ struct Opening {
 #[derive(Serialize, Deserialize)]
 enum Reply {
     #[serde(rename = "w")]
-    Welcome { version: u16, name: Name, nonce: [u8; 16], proof: [u8; 32] },
+    Welcome { version: u16, name: Name, clock_ms: u64, nonce: [u8; 16], proof: [u8; 32] },
     #[serde(rename = "n")]
     Refused(String),
 }
 
 const MAGIC: [u8; 6] = *b"muster";
+
+/// What a node's clock says: milliseconds since it was started, whatever happens to the time of day.
+pub(crate) fn clock_ms() -> u64 {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    STARTED.elapsed().as_millis() as u64
+}
+
+/// The other side's clock, as far as this one can tell it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TheirClock {
+    said_ms: u64,
+    heard: Instant,
+}
+
+impl TheirClock {
+    /// A moment in terms of the other side's clock; earlier than it really is by as long as the reply travelled.
+    pub(crate) fn at_ms(self, moment: Instant) -> u64 {
+        self.said_ms + moment.saturating_duration_since(self.heard).as_millis() as u64
+    }
+}
 
 /// Why a connection did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -84,29 +105,30 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     key: &[u8],
     me: Name,
     expected: Option<u64>,
-) -> Result<(Frames<S>, Name), HandshakeError> {
+) -> Result<(Frames<S>, Name, TheirClock), HandshakeError> {
     let mut frames = framed(stream);
     let run = async {
         let nonce: [u8; 16] = rand::random();
         let opening = Opening { magic: MAGIC, oldest: OLDEST_VERSION, newest: VERSION, name: me, nonce };
         send(&mut frames, &opening).await?;
-        let (name, theirs, proof) = match receive(&mut frames).await? {
-            Reply::Welcome { name, nonce, proof, .. } => (name, nonce, proof),
+        let (name, said_ms, theirs, proof) = match receive(&mut frames).await? {
+            Reply::Welcome { name, clock_ms, nonce, proof, .. } => (name, clock_ms, nonce, proof),
             Reply::Refused(reason) => return Err(HandshakeError::Refused(reason)),
         };
         if !proves(key, "server", &nonce, &theirs, name, &proof) {
             return Err(HandshakeError::WrongKey);
         }
+        let clock = TheirClock { said_ms, heard: Instant::now() };
         send(&mut frames, &prove(key, "client", &theirs, &nonce, me)).await?;
         match expected {
             Some(expected) if name.node != Some(expected) => {
                 Err(HandshakeError::WrongNode { expected, found: name.node })
             }
-            _ => Ok(name),
+            _ => Ok((name, clock)),
         }
     };
-    let name = within(run).await?;
-    Ok((frames, name))
+    let (name, clock) = within(run).await?;
+    Ok((frames, name, clock))
 }
 
 /// Accepts a connection as the server; `refuses` says of a client why it is not spoken to.
@@ -136,7 +158,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         }
         let nonce: [u8; 16] = rand::random();
         let proof = prove(key, "server", &opening.nonce, &nonce, me);
-        send(&mut frames, &Reply::Welcome { version, name: me, nonce, proof }).await?;
+        send(&mut frames, &Reply::Welcome { version, name: me, clock_ms: clock_ms(), nonce, proof }).await?;
         let theirs: [u8; 32] = receive(&mut frames).await?;
         if !proves(key, "client", &nonce, &opening.nonce, opening.name, &theirs) {
             return Err(HandshakeError::WrongKey);
@@ -200,7 +222,7 @@ mod tests {
         let refuses = |_| refusal.map(str::to_owned);
         let (client, server) =
             tokio::join!(open(a, keys.0.as_bytes(), ME, expected), accept(b, keys.1.as_bytes(), YOU, refuses));
-        (client.map(|(_, name)| name), server.map(|(_, name)| name))
+        (client.map(|(_, name, _)| name), server.map(|(_, name)| name))
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::runtime::Handle;
 use tokio_serde::formats::MessagePack;
 
-use super::handshake::{self, HandshakeError, Name};
+use super::handshake::{self, HandshakeError, Name, TheirClock};
 use super::wire::{Answer, Call};
 use crate::peer::CallError;
 
@@ -46,12 +46,16 @@ pub(crate) struct Dialler {
 struct Open {
     channel: Channel<Call, Answer>,
     is_closed: Arc<AtomicBool>,
+    clock: TheirClock,
     /// Since when calls have gone unanswered.
     silent_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Open {
-    async fn call(&self, call: Call, deadline: Instant) -> Result<Answer, RpcError> {
+    async fn call(&self, mut call: Call, deadline: Instant) -> Result<Answer, RpcError> {
+        if let Call::Above { until_ms, .. } = &mut call {
+            *until_ms = self.clock.at_ms(deadline);
+        }
         let began = Instant::now();
         let result = self.channel.call(context_until(deadline), call).await;
         let mut silent_since = self.silent_since.lock();
@@ -76,9 +80,9 @@ impl Dialler {
             let stream = tokio::time::timeout(CONNECT_TIMEOUT, dialler.connect(&address));
             let stream = stream.await.map_err(|_| HandshakeError::TimedOut)??;
             let me = *dialler.me.read();
-            let (mut frames, _) = handshake::open(stream, &dialler.key, me, expected).await?;
+            let (mut frames, _, clock) = handshake::open(stream, &dialler.key, me, expected).await?;
             frames.codec_mut().set_max_frame_length(FRAME_BYTES_MAX);
-            Ok(dialler.run(frames))
+            Ok(dialler.run(frames, clock))
         });
         opening.await.unwrap_or(Err(HandshakeError::TimedOut))
     }
@@ -101,7 +105,7 @@ impl Dialler {
         Err(failed)
     }
 
-    fn run(&self, frames: Frames) -> Open {
+    fn run(&self, frames: Frames, clock: TheirClock) -> Open {
         let transport = tarpc::serde_transport::new(frames, MessagePack::default());
         let mut config = Config::default();
         config.max_in_flight_requests = CALLS_MAX;
@@ -113,7 +117,7 @@ impl Dialler {
             let _ = new.dispatch.await;
             closed.store(true, Ordering::Release);
         });
-        Open { channel: new.client, is_closed, silent_since: Arc::default() }
+        Open { channel: new.client, is_closed, clock, silent_since: Arc::default() }
     }
 
     /// One call of whoever is at an address, on a connection of its own.

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-pub(crate) use handshake::{HandshakeError, Name};
+pub(crate) use handshake::{HandshakeError, Name, clock_ms};
 use link::Dialler;
 pub(crate) use link::Links;
 use listener::Doorkeeper;

@@ -61,9 +61,10 @@ pub(crate) enum Call {
     /// To the replica of a shard.
     #[serde(rename = "r")]
     Raft(u16, RaftCall),
-    /// To the program above this crate.
+    /// To the program above this crate; not to be begun when the callee's own clock says more. A deadline that travels as
+    /// the time that is left would begin anew wherever the call was held up.
     #[serde(rename = "a")]
-    Above(ByteBuf),
+    Above { call: ByteBuf, until_ms: u64 },
     /// Who is there? Answered by every node, also before it belongs to a cluster.
     #[serde(rename = "g")]
     Greet,
@@ -208,7 +209,7 @@ impl RequestName for Call {
             Call::Raft(_, RaftCall::Transfer { .. }) => "transfer",
             Call::Raft(_, RaftCall::ReadIndex) => "read index",
             Call::Raft(_, RaftCall::Snapshot(_)) => "snapshot",
-            Call::Above(_) => "above",
+            Call::Above { .. } => "above",
             Call::Greet => "greet",
             Call::Promise { .. } => "promise",
             Call::Join(_) => "join",
