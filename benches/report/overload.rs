@@ -19,11 +19,9 @@ const TIMES_PEAK: f64 = 2.0;
 /// Callers of the closed loop that finds the peak.
 const PEAK_CONNECTIONS: u64 = 64;
 /// How much of the peak is asked for to see what is normal.
-const NORMAL_SHARE: f64 = 0.5;
+const NORMAL_SHARE: f64 = 0.8;
 /// Seconds of either. Long enough that what a node has to do from time to time, above all compactions, is part of it.
 const BEFORE_SECS: (u64, u64) = (60, 2);
-/// The door finds out first that it has too much to do: a load begins once, and what is measured goes on for long.
-const WARM_UP_SECS: u64 = 3;
 /// Shorter runs say nothing about memory: caches are still filling.
 const MEMORY_SECS_MIN: u64 = 180;
 /// What of a run memory has to settle in: the first two minutes of ten.
@@ -71,7 +69,6 @@ pub fn measure(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let normal = drive(bench, &node, connections, before, Some(normal_rate))?;
     let rate = (TIMES_PEAK * peak_per_sec).max(1.0) as u64;
     say(&format!("  {} per second for {seconds} s", grouped(rate as f64, 0)));
-    drive(bench, &node, connections, WARM_UP_SECS, Some(rate))?;
     let memory_before = node.resident_bytes() as f64;
     let line = drive(bench, &node, connections, seconds, Some(rate))?;
     let memory_after = node.resident_bytes() as f64;

@@ -37,12 +37,10 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// So many under way at once are never a reason to refuse anybody: busy servers keep a few hundred connections.
 const CALM_MAX: usize = 256;
 /// How long an answer takes while a lane sheds load, beside its wait for the disk: so many are let in at a time as are
-/// answered in it. A little more than it takes with 64 callers on two cores.
-const SHEDDING_TIME: Duration = Duration::from_millis(8);
-/// The least that are let in at a time, per core. An answer passes some threads, and each has to get a core from those
-/// that refuse: where that alone takes [`SHEDDING_TIME`], fewer are not answered sooner, and the node would let in
-/// fewer and fewer. 64 callers on two cores are twice as many.
-const SHEDDING_PER_CORE_MIN: usize = 16;
+/// answered in it. About what it takes with 64 callers on two cores.
+const SHEDDING_TIME: Duration = Duration::from_millis(5);
+/// The least that are let in at a time, per core: with fewer the core would be idle.
+const SHEDDING_PER_CORE_MIN: usize = 4;
 /// The most, per core: entries of the log are well filled then, and more only wait.
 const SHEDDING_PER_CORE_MAX: usize = 32;
 /// How long a queue must stand. Longer than bursts take, and a small part of what callers wait for at most.
@@ -546,8 +544,8 @@ mod tests {
     fn as_many_are_let_in_as_are_answered_in_time() {
         let at = |per_sec: u64| Interval { answered: per_sec / 20, refused: 500, ..interval(20) };
         let mut judge = shedding();
-        // 3,000 per second: 24 in 8 ms, and one that waits for the disk.
-        assert_eq!(judged(&mut judge, vec![at(3_000); 60]).last(), Some(&25));
+        // 4,000 per second: 20 in 5 ms, and one that waits for the disk.
+        assert_eq!(judged(&mut judge, vec![at(4_000); 60]).last(), Some(&21));
         // A node that does hardly anything still gets some, and takes more when it is faster again.
         assert_eq!(judged(&mut judge, vec![at(1_000); 60]).last(), Some(&LEAST));
         assert_eq!(judged(&mut judge, vec![at(40_000); 30]).last(), Some(&(FEW + 16)));
