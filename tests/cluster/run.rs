@@ -121,14 +121,24 @@ impl Run {
 
     /// The node that leads most shards, and another one.
     pub async fn leader_and_follower(&self) -> (usize, usize) {
-        let mut led = Vec::new();
-        for number in self.nodes.up() {
-            let metrics = self.nodes.metrics(number).await;
-            led.push((metrics.map_or(0, |metrics| metrics.shards_led()), number));
+        let until = Instant::now() + CALM_TIMEOUT;
+        loop {
+            let mut led = Vec::new();
+            for number in self.nodes.up() {
+                let metrics = self.nodes.metrics(number).await;
+                led.push((metrics.map_or(0, |metrics| metrics.shards_led()), number));
+            }
+            led.sort_unstable();
+            // Asked one after the other they may tell of different moments.
+            let all = led.iter().map(|(shards, _)| shards).sum::<u64>();
+            if let (Some((_, leader)), Some((_, follower))) = (led.last(), led.first())
+                && all == u64::from(self.nodes.shards())
+            {
+                return (*leader, *follower);
+            }
+            assert!(Instant::now() < until, "{}: the nodes lead {led:?} shards", self.name);
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        led.sort_unstable();
-        let (Some((_, leader)), Some((_, follower))) = (led.last(), led.first()) else { panic!("no node runs") };
-        (*leader, *follower)
     }
 
     /// The number that a node goes by in the cluster.
