@@ -353,6 +353,9 @@ impl Cluster {
         for replica in &replicas {
             replica.stop().await;
         }
+        if let Some(net) = &self.inner.net {
+            net.close().await;
+        }
         self.inner.disk.close().await;
     }
 }
@@ -407,7 +410,7 @@ impl Inner {
 
     /// Starts the meta group's replica, and keeps addresses and plans up to date with what it says.
     async fn begin_meta(self: &Arc<Self>, told: Vec<NodeCard>) -> Result<(), OpenError> {
-        let Some(runtime) = self.net.as_ref().and_then(Net::runtime).cloned() else { return Ok(()) };
+        let Some(runtime) = self.net.as_ref().map(|net| net.runtime().clone()) else { return Ok(()) };
         // Until the log says more: whoever let this node in has told it where the others are.
         self.members.send_replace(Members::new(told));
         let inner = self.clone();

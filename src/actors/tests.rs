@@ -711,5 +711,5 @@ async fn who_does_not_lead_says_who_does_and_reads_all_the_same() {
     service.submit(APP, g.clone(), create(None, &[]), None, soon()).await.unwrap();
     assert!(follower.version(APP, &g, soon()).await.unwrap().is_some());
     assert!(follower.stale().version(APP, &g, soon()).await.unwrap().is_some());
-    assert_eq!((service.staleness(), follower.staleness()), (Some(Duration::ZERO), None));
+    assert_eq!(service.staleness(), Some(Duration::ZERO), "what is led here is as it is");
 }

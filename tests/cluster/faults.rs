@@ -11,7 +11,7 @@ use crate::run::Run;
 use crate::support::{APP, Client, KEY};
 
 /// Answers OK that the others have to give while one of them is in trouble: that much a stale one does not know.
-const ANSWERS_MEANWHILE: u64 = 200;
+const ANSWERS_MEANWHILE: u64 = 100;
 /// Longer than any election and any lease (ARCHITECTURE.md, timings): who was cut off has noticed.
 const LONG: Duration = Duration::from_secs(4);
 /// Requests have arrived at a paused node, and wait there.

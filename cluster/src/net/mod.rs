@@ -9,10 +9,10 @@ pub(crate) mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 pub(crate) use handshake::{HandshakeError, Name, clock_ms};
@@ -20,6 +20,9 @@ use link::Dialler;
 pub(crate) use link::Links;
 use listener::Doorkeeper;
 use wire::{Answer, Call};
+
+/// What runs on the connections' threads gets so long to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Who answers the calls of other nodes.
 pub(crate) trait Desk: Send + Sync + 'static {
@@ -41,7 +44,8 @@ pub struct NetOptions {
 
 /// A node's port and its connections, on a runtime of their own.
 pub(crate) struct Net {
-    runtime: Option<Runtime>,
+    runtime: Mutex<Option<Runtime>>,
+    handle: Handle,
     me: Arc<RwLock<Name>>,
     links: Arc<Links>,
     advertised: String,
@@ -74,7 +78,9 @@ impl Net {
             me: me.clone(),
         };
         let links = Arc::new(Links::new(Arc::new(dialler)));
-        Ok(Self { runtime: Some(runtime), me, links, advertised: advertised.unwrap_or_default() })
+        let handle = runtime.handle().clone();
+        let advertised = advertised.unwrap_or_default();
+        Ok(Self { runtime: Mutex::new(Some(runtime)), handle, me, links, advertised })
     }
 
     /// What others dial to get here; empty: nobody can.
@@ -86,8 +92,16 @@ impl Net {
         &self.links
     }
 
-    pub(crate) fn runtime(&self) -> Option<&Handle> {
-        self.runtime.as_ref().map(Runtime::handle)
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Ends all that runs here, and with it whatever holds the database: a process must not end while threads use it.
+    pub(crate) async fn close(&self) {
+        let Some(runtime) = self.runtime.lock().take() else { return };
+        let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(CLOSE_TIMEOUT));
+        // Nothing panics there that would not have been logged.
+        let _ = ended.await;
     }
 
     /// Says who this node is, once that is known.
@@ -108,7 +122,7 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.runtime.get_mut().take() {
             // Not waited for: what is under way is nobody's any more, and this may be an async thread.
             runtime.shutdown_background();
         }

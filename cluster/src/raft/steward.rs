@@ -4,7 +4,7 @@
 //! New copies are learners first and become voters all at once when they have caught up: from one voter to three in
 //! one joint change, never through two, where either one's death would stop the shard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,9 +54,31 @@ enum Step {
     Transfer(u64),
 }
 
+/// How far the other replicas are, and since when: whoever takes appends is sent no heartbeats, and answers none.
+#[derive(Default)]
+struct Progress(BTreeMap<u64, (u64, Instant)>);
+
+impl Progress {
+    fn look(&mut self, raft: &Raft) {
+        let metrics = raft.metrics();
+        let now = metrics.borrow_watched();
+        for (node, matched) in now.replication.iter().flatten() {
+            let matched = matched.map_or(0, |id| id.index());
+            if self.0.get(node).is_none_or(|(before, _)| *before != matched) {
+                self.0.insert(*node, (matched, Instant::now()));
+            }
+        }
+    }
+
+    fn moves(&self, node: u64) -> bool {
+        self.0.get(&node).is_some_and(|(_, at)| at.elapsed() < ALIVE_WITHIN)
+    }
+}
+
 impl Steward {
     pub(super) async fn run(mut self) {
         let mut led_since = None;
+        let mut progress = Progress::default();
         loop {
             tokio::select! {
                 changed = self.plan.changed() => if changed.is_err() { return },
@@ -65,7 +87,8 @@ impl Steward {
             let leads = self.raft.server_metrics().borrow_watched().state == ServerState::Leader;
             led_since = if leads { Some(led_since.unwrap_or_else(Instant::now)) } else { None };
             let Some(since) = led_since else { continue };
-            let Some(step) = self.next(since.elapsed() >= LED_FOR_MIN) else { continue };
+            progress.look(&self.raft);
+            let Some(step) = self.next(since.elapsed() >= LED_FOR_MIN, &progress) else { continue };
             if let Step::Transfer(_) = step {
                 // While leadership is on its way the shard takes no changes: not again before long.
                 led_since = Some(Instant::now());
@@ -79,7 +102,7 @@ impl Steward {
     }
 
     /// What is to be done next, if anything.
-    fn next(&self, may_transfer: bool) -> Option<Step> {
+    fn next(&self, may_transfer: bool, progress: &Progress) -> Option<Step> {
         let Plan { voters: plan, learners } = self.plan.borrow().clone();
         let metrics = self.raft.metrics();
         let now = metrics.borrow_watched();
@@ -127,7 +150,7 @@ impl Steward {
             **node != self.node
                 && voters.contains(node)
                 && has_caught_up(node)
-                && heard(node).is_some_and(|ago| ago < ALIVE_WITHIN)
+                && (heard(node).is_some_and(|ago| ago < ALIVE_WITHIN) || progress.moves(**node))
         };
         let is_stalled = matches!(self.disk.health(), Health::Stalled { millis } if millis >= STALLED_MS);
         let heir = match is_stalled {
