@@ -59,7 +59,7 @@ soak: build ## overload for an hour, then every fault 20 times; SOAK_SECONDS=60 
 # What each run came to is printed: its seed, the fault, how requests ended, how long no node served a shard.
 faults: ## kills, pauses and cuts off nodes under load and checks every answer; FAULT_ROUNDS=20 times each
 	@MUSTER_FAULT_ROUNDS='$(or $(FAULT_ROUNDS),1)' $(BUILD) \
-		cargo test --release --locked -p muster --test nodes scenarios -- --nocapture
+		cargo test --release --locked -p muster --test nodes scenarios -- --nocapture --include-ignored
 
 fuzz: build ## looks for inputs that break the readers of requests and UserSigs; FUZZ_SECONDS=60 for each
 	@TARGET='$(TARGET)' $(BUILD) .ci/fuzz

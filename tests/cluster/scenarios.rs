@@ -117,6 +117,7 @@ async fn all_are_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn a_paused_leader_answers_nothing_stale() {
     under("the leader is paused", three(), Must::ChangeLeader, async |run| {
         for _ in 0..PAUSES {
@@ -127,31 +128,37 @@ async fn a_paused_leader_answers_nothing_stale() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn the_leader_is_alone() {
     under("the leader is alone", three(), Must::ChangeLeader, faults::isolate_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn a_follower_is_alone_and_unseats_nobody() {
     under("a follower is alone", one_shard(), Must::KeepLeader, faults::isolate_follower).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn the_leader_is_not_heard() {
     under("the leader is not heard", three(), Must::ChangeLeader, faults::mute_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn the_leader_hears_nobody() {
     under("the leader hears nobody", three(), Must::ChangeLeader, faults::deafen_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn two_nodes_lose_each_other() {
     under("two nodes lose each other", three(), Must::Bite, faults::break_one_link).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn links_are_slow() {
     under("links are slow", three(), Must::Bite, faults::slow_links).await;
 }
@@ -162,16 +169,19 @@ async fn a_disk_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn a_disk_is_full() {
     under("a disk is full", Setup { has_shims: true, ..three() }, Must::ChangeLeader, faults::fill_disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn flushes_hang() {
     under("flushes hang", Setup { has_shims: true, ..three() }, Must::ChangeLeader, faults::hang_flushes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn a_follower_misses_more_than_is_kept() {
     let setup = Setup { toml: SMALL_LOG.into(), shards: 2, ..three() };
     under("a follower falls behind", setup, Must::InstallSnapshot, async |run| {
@@ -181,6 +191,7 @@ async fn a_follower_misses_more_than_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn a_fourth_node_joins() {
     let setup = Setup { joining: 1, shards: 4, ..three() };
     under("a node joins", setup, Must::ChangeLeader, async |run| faults::join(run, 3).await).await;
