@@ -1,7 +1,7 @@
 //! A running replica of one shard: its Raft, and the tasks beside it.
 //!
-//! Three tasks, each with one duty: say who leads, answer read barriers, cut the log. They run on the runtime
-//! that started the replica and end with it.
+//! Four tasks, each with one duty: say who leads, answer read barriers, cut the log, and bring the membership to what is
+//! planned (`steward.rs`). They run on the runtime that started the replica and end with it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

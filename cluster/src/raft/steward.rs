@@ -4,18 +4,18 @@
 //! New copies are learners first and become voters all at once when they have caught up: from one voter to three in
 //! one joint change, never through two, where either one's death would stop the shard.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use openraft::{ChangeMembers, Instant as _, ServerState};
+use openraft::{ChangeMembers, Instant as _, RaftMetrics, ServerState};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::replica::Gate;
-use super::types::Raft;
+use super::types::{Raft, Types};
 use crate::disk::{Disk, Health};
 use crate::peer::NodeId;
 use crate::placement::Plan;
@@ -54,31 +54,9 @@ enum Step {
     Transfer(u64),
 }
 
-/// How far the other replicas are, and since when: whoever takes appends is sent no heartbeats, and answers none.
-#[derive(Default)]
-struct Progress(BTreeMap<u64, (u64, Instant)>);
-
-impl Progress {
-    fn look(&mut self, raft: &Raft) {
-        let metrics = raft.metrics();
-        let now = metrics.borrow_watched();
-        for (node, matched) in now.replication.iter().flatten() {
-            let matched = matched.map_or(0, |id| id.index());
-            if self.0.get(node).is_none_or(|(before, _)| *before != matched) {
-                self.0.insert(*node, (matched, Instant::now()));
-            }
-        }
-    }
-
-    fn moves(&self, node: u64) -> bool {
-        self.0.get(&node).is_some_and(|(_, at)| at.elapsed() < ALIVE_WITHIN)
-    }
-}
-
 impl Steward {
     pub(super) async fn run(mut self) {
         let mut led_since = None;
-        let mut progress = Progress::default();
         loop {
             tokio::select! {
                 changed = self.plan.changed() => if changed.is_err() { return },
@@ -87,8 +65,7 @@ impl Steward {
             let leads = self.raft.server_metrics().borrow_watched().state == ServerState::Leader;
             led_since = if leads { Some(led_since.unwrap_or_else(Instant::now)) } else { None };
             let Some(since) = led_since else { continue };
-            progress.look(&self.raft);
-            let Some(step) = self.next(since.elapsed() >= LED_FOR_MIN, &progress) else { continue };
+            let Some(step) = self.next(since.elapsed() >= LED_FOR_MIN) else { continue };
             if let Step::Transfer(_) = step {
                 // While leadership is on its way the shard takes no changes: not again before long.
                 led_since = Some(Instant::now());
@@ -102,31 +79,29 @@ impl Steward {
     }
 
     /// What is to be done next, if anything.
-    fn next(&self, may_transfer: bool, progress: &Progress) -> Option<Step> {
-        let Plan { voters: plan, learners } = self.plan.borrow().clone();
+    fn next(&self, may_transfer: bool) -> Option<Step> {
+        let plan = self.plan.borrow().clone();
         let metrics = self.raft.metrics();
         let now = metrics.borrow_watched();
-        let replication = now.replication.as_ref()?;
+        self.next_membership(&plan, &now).or_else(|| self.next_leader(&plan, &now).filter(|_| may_transfer))
+    }
+
+    fn next_membership(&self, plan: &Plan, now: &RaftMetrics<Types>) -> Option<Step> {
         let membership = now.membership_config.membership();
         let known: BTreeSet<u64> = membership.nodes().map(|(node, ())| *node).collect();
-        if let Some(missing) = plan.iter().chain(&learners).find(|node| !known.contains(node)) {
+        let planned = || plan.voters.iter().chain(&plan.learners);
+        if let Some(missing) = planned().find(|node| !known.contains(node)) {
             return Some(Step::AddLearner(*missing));
         }
-        let last = now.last_log_index.unwrap_or(0);
-        let lag = |node: &u64| match replication.get(node) {
-            Some(Some(matched)) => last.saturating_sub(matched.index()),
-            _ => u64::MAX,
-        };
-        let has_caught_up = |node: &u64| *node == self.node || lag(node) <= LAG_ENTRIES_MAX;
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
-        let wanted: BTreeSet<u64> = plan.iter().copied().collect();
+        let wanted: BTreeSet<u64> = plan.voters.iter().copied().collect();
         let is_joint = membership.get_joint_config().len() > 1;
         // An even number of voters bears no more failures than one less, and stops sooner.
         let is_odd = wanted.len() % 2 == 1;
         // Whoever has just been started may remember fewer nodes than there are: copies are not given up for that.
         let is_enough = wanted.len() >= voters.len();
-        if is_odd && is_enough && (is_joint || voters != wanted || known != wanted) && wanted.iter().all(has_caught_up)
-        {
+        let have_caught_up = || wanted.iter().all(|node| self.has_caught_up(*node, now));
+        if is_odd && is_enough && (is_joint || voters != wanted) && have_caught_up() {
             return Some(Step::SetVoters(wanted));
         }
         if is_joint {
@@ -135,29 +110,35 @@ impl Steward {
         }
         let is_replaced = |node: &u64| {
             let number = NodeId(*node).number();
-            !voters.contains(node)
-                && plan.iter().chain(&learners).any(|now| now != node && NodeId(*now).number() == number)
+            !voters.contains(node) && planned().any(|now| now != node && NodeId(*now).number() == number)
         };
         let replaced: BTreeSet<u64> = known.iter().copied().filter(is_replaced).collect();
-        if !replaced.is_empty() {
-            return Some(Step::Forget(replaced));
-        }
-        if !may_transfer {
-            return None;
-        }
-        let heard = |node: &u64| now.heartbeat.as_ref()?.get(node)?.as_ref().map(|at| at.elapsed());
+        (!replaced.is_empty()).then_some(Step::Forget(replaced))
+    }
+
+    /// Who had best lead, if somebody else than this replica.
+    fn next_leader(&self, plan: &Plan, now: &RaftMetrics<Types>) -> Option<Step> {
+        // Of appends and heartbeats: whoever takes the ones is sent none of the others.
+        let answered = |node: &u64| now.heartbeat.as_ref()?.get(node)?.as_ref().map(|at| at.elapsed());
+        let voters: BTreeSet<u64> = now.membership_config.membership().voter_ids().collect();
         let can_lead = |node: &&u64| {
             **node != self.node
                 && voters.contains(node)
-                && has_caught_up(node)
-                && (heard(node).is_some_and(|ago| ago < ALIVE_WITHIN) || progress.moves(**node))
+                && self.has_caught_up(**node, now)
+                && answered(node).is_some_and(|ago| ago < ALIVE_WITHIN)
         };
         let is_stalled = matches!(self.disk.health(), Health::Stalled { millis } if millis >= STALLED_MS);
         let heir = match is_stalled {
             true => voters.iter().find(can_lead),
-            false => plan.first().filter(|best| can_lead(best)),
+            false => plan.voters.first().filter(can_lead),
         };
         heir.map(|heir| Step::Transfer(*heir))
+    }
+
+    fn has_caught_up(&self, node: u64, now: &RaftMetrics<Types>) -> bool {
+        let matched = now.replication.as_ref().and_then(|replication| replication.get(&node)?.as_ref());
+        let last = now.last_log_index.unwrap_or(0);
+        node == self.node || matched.is_some_and(|matched| last.saturating_sub(matched.index()) <= LAG_ENTRIES_MAX)
     }
 
     async fn take(&self, step: Step) {
