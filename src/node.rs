@@ -392,7 +392,7 @@ fn nodes_options(config: &Config) -> Result<NodesOptions, NodeError> {
             };
             let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             Some(NetOptions {
-                listen: Some(listen),
+                listen,
                 advertise: given(&cluster.advertise),
                 // Checked with the configuration.
                 source: cluster.source.parse().ok(),

@@ -287,11 +287,7 @@ impl Cluster {
     /// [`CallError`]; only [`CallError::Lost`] may have been carried out.
     pub async fn call(&self, node: NodeId, call: Bytes, deadline: Instant) -> Result<Bytes, CallError> {
         let Some(net) = &self.inner.net else { return Err(CallError::NotSent) };
-        match net
-            .links()
-            .call(node.0, Call::Above { call: ByteBuf::from(call.to_vec()), until_ms: 0 }, deadline)
-            .await?
-        {
+        match net.links().call(node.0, Call::Above(ByteBuf::from(call.to_vec())), deadline).await? {
             Answer::Above(answer) => Ok(answer.into_vec().into()),
             // It says that it did nothing.
             _ => Err(CallError::NotSent),

@@ -14,7 +14,7 @@ use serde_bytes::ByteBuf;
 use crate::disk::{read_promise, write_promise};
 use crate::handle::{Inner, OpenError};
 use crate::net::wire::{Answer, Call};
-use crate::net::{Desk, Name, clock_ms};
+use crate::net::{Desk, Name};
 use crate::peer::NodeId;
 use crate::slot::ShardId;
 
@@ -98,11 +98,7 @@ fn within(inner: Arc<Inner>, from: u64, call: Call, deadline: Instant) -> BoxFut
             }
         }
         .boxed(),
-        Call::Above { until_ms, .. } if until_ms <= clock_ms() => {
-            // Whoever asked has been told by now that nobody knows, and may have asked again.
-            futures::future::ready(refused("it came too late")).boxed()
-        }
-        Call::Above { call, .. } => {
+        Call::Above(call) => {
             let Some(attendant) = inner.attendant() else {
                 return futures::future::ready(refused("the node is starting")).boxed();
             };

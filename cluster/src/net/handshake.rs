@@ -63,7 +63,8 @@ pub(crate) fn clock_ms() -> u64 {
     STARTED.elapsed().as_millis() as u64
 }
 
-/// The other side's clock, as far as this one can tell it.
+/// The other side's clock, as far as this one can tell it. It is heard again with every answer: two clocks run apart by
+/// seconds in a day.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TheirClock {
     said_ms: u64,
@@ -71,6 +72,10 @@ pub(crate) struct TheirClock {
 }
 
 impl TheirClock {
+    pub(crate) fn said(said_ms: u64) -> Self {
+        Self { said_ms, heard: Instant::now() }
+    }
+
     /// A moment in terms of the other side's clock; earlier than it really is by as long as the reply travelled.
     pub(crate) fn at_ms(self, moment: Instant) -> u64 {
         self.said_ms + moment.saturating_duration_since(self.heard).as_millis() as u64
@@ -118,7 +123,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         if !proves(key, "server", &nonce, &theirs, name, &proof) {
             return Err(HandshakeError::WrongKey);
         }
-        let clock = TheirClock { said_ms, heard: Instant::now() };
+        let clock = TheirClock::said(said_ms);
         send(&mut frames, &prove(key, "client", &theirs, &nonce, me)).await?;
         match expected {
             Some(expected) if name.node != Some(expected) => {

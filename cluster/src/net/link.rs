@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_serde::formats::MessagePack;
 
 use super::handshake::{self, HandshakeError, Name, TheirClock};
-use super::wire::{Answer, Call};
+use super::wire::{Answer, Call, Request, Response};
 use crate::peer::CallError;
 
 /// Longest frame between nodes, in bytes: an append is bounded by far less.
@@ -44,31 +44,41 @@ pub(crate) struct Dialler {
 /// An open connection; cheap to clone.
 #[derive(Clone)]
 struct Open {
-    channel: Channel<Call, Answer>,
+    channel: Channel<Request, Response>,
     is_closed: Arc<AtomicBool>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What was last heard of the other side.
+struct Heard {
     clock: TheirClock,
     /// Since when calls have gone unanswered.
-    silent_since: Arc<Mutex<Option<Instant>>>,
+    silent_since: Option<Instant>,
 }
 
 impl Open {
-    async fn call(&self, mut call: Call, deadline: Instant) -> Result<Answer, RpcError> {
-        if let Call::Above { until_ms, .. } = &mut call {
-            *until_ms = self.clock.at_ms(deadline);
-        }
+    async fn call(&self, call: Call, deadline: Instant) -> Result<Answer, RpcError> {
         let began = Instant::now();
-        let result = self.channel.call(context_until(deadline), call).await;
-        let mut silent_since = self.silent_since.lock();
-        match &result {
+        let until_ms = self.heard.lock().clock.at_ms(deadline);
+        let result = self.channel.call(context_until(deadline), Request { until_ms, call }).await;
+        let mut heard = self.heard.lock();
+        match result {
+            Ok(Response { clock_ms, answer }) => {
+                *heard = Heard { clock: TheirClock::said(clock_ms), silent_since: None };
+                Ok(answer)
+            }
             Err(RpcError::DeadlineExceeded) => {
-                let since = *silent_since.get_or_insert(began);
+                let since = *heard.silent_since.get_or_insert(began);
                 if since.elapsed() >= SILENT_FOR {
                     self.is_closed.store(true, Ordering::Release);
                 }
+                Err(RpcError::DeadlineExceeded)
             }
-            _ => *silent_since = None,
+            Err(error) => {
+                heard.silent_since = None;
+                Err(error)
+            }
         }
-        result
     }
 }
 
@@ -117,7 +127,8 @@ impl Dialler {
             let _ = new.dispatch.await;
             closed.store(true, Ordering::Release);
         });
-        Open { channel: new.client, is_closed, clock, silent_since: Arc::default() }
+        let heard = Heard { clock, silent_since: None };
+        Open { channel: new.client, is_closed, heard: Arc::new(Mutex::new(heard)) }
     }
 
     /// One call of whoever is at an address, on a connection of its own.

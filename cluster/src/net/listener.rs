@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::StreamExt;
 use parking_lot::RwLock;
@@ -12,8 +13,9 @@ use tokio::sync::Semaphore;
 use tokio_serde::formats::MessagePack;
 
 use super::Desk;
-use super::handshake::{self, HandshakeError, Name};
+use super::handshake::{self, HandshakeError, Name, clock_ms};
 use super::link::FRAME_BYTES_MAX;
+use super::wire::{Answer, Request, Response};
 
 /// Connections at the same time, those that have not proved themselves included.
 const CONNECTIONS_MAX: usize = 512;
@@ -61,9 +63,9 @@ impl Doorkeeper {
         let channel = BaseChannel::new(Config::default(), transport);
         let answer = {
             let desk = self.desk.clone();
-            serve(move |context: Context, call| {
+            serve(move |context: Context, request| {
                 let desk = desk.clone();
-                async move { Ok(desk.answer(from, call, context.deadline).await) }
+                async move { Ok(respond(&*desk, from, request, context.deadline).await) }
             })
         };
         let mut calls = std::pin::pin!(channel.max_concurrent_requests(CALLS_MAX).execute(answer));
@@ -72,6 +74,16 @@ impl Doorkeeper {
         }
         Ok(())
     }
+}
+
+async fn respond(desk: &dyn Desk, from: Name, request: Request, deadline: Instant) -> Response {
+    let Request { until_ms, call } = request;
+    let answer = match until_ms <= clock_ms() {
+        // Whoever asked has been told by now that nobody knows, and may have asked again.
+        true => Answer::Refused("it came too late".to_owned()),
+        false => desk.answer(from, call, deadline).await,
+    };
+    Response { clock_ms: clock_ms(), answer }
 }
 
 /// Why somebody is not spoken to.
@@ -97,6 +109,30 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::wire::Call;
+
+    /// Answers everything, and counts what it was asked.
+    #[derive(Default)]
+    struct Willing(std::sync::atomic::AtomicU32);
+
+    impl Desk for Willing {
+        fn answer(&self, _: Name, _: Call, _: Instant) -> futures::future::BoxFuture<'static, Answer> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Box::pin(futures::future::ready(Answer::Noted))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_held_up_is_not_begun() {
+        let (desk, deadline) = (Willing::default(), Instant::now() + std::time::Duration::from_secs(9));
+        let now = clock_ms();
+        for (until_ms, is_begun) in [(now, false), (now + 9_000, true)] {
+            let response = respond(&desk, Name::default(), Request { until_ms, call: Call::Greet }, deadline).await;
+            assert!(response.clock_ms >= now);
+            assert_eq!(matches!(response.answer, Answer::Noted), is_begun);
+        }
+        assert_eq!(desk.0.into_inner(), 1);
+    }
 
     #[test]
     fn strangers_and_copies_are_refused() {

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-pub(crate) use handshake::{HandshakeError, Name, clock_ms};
+pub(crate) use handshake::{HandshakeError, Name};
 use link::Dialler;
 pub(crate) use link::Links;
 use listener::Doorkeeper;
@@ -32,8 +32,8 @@ pub(crate) trait Desk: Send + Sync + 'static {
 /// How a node takes part in the conversation.
 #[derive(Clone, Debug)]
 pub struct NetOptions {
-    /// Where other nodes are listened to; `None`: nowhere, the node stays alone.
-    pub listen: Option<SocketAddr>,
+    /// Where other nodes are listened to.
+    pub listen: SocketAddr,
     /// What others dial to get here; `None`: the address listened to.
     pub advertise: Option<String>,
     /// The local address that connections to other nodes leave from; `None`: the system's choice.
@@ -52,25 +52,21 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// Opens the port, if there is to be one.
+    /// Opens the port.
     pub(crate) fn start(options: &NetOptions, desk: Arc<dyn Desk>) -> std::io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(threads).thread_name("node-to-node").enable_all().build()?;
         let me = Arc::new(RwLock::new(Name::default()));
-        let mut advertised = options.advertise.clone();
-        if let Some(address) = options.listen {
-            let listener = listener::bind(address)?;
-            let address = listener.local_addr()?;
-            advertised.get_or_insert_with(|| address.to_string());
-            let listener = {
-                let _entered = runtime.enter();
-                tokio::net::TcpListener::from_std(listener)?
-            };
-            let keeper = Doorkeeper { key: options.key.clone(), me: me.clone(), desk };
-            runtime.spawn(listener::listen(listener, Arc::new(keeper)));
-            tracing::info!(%address, "listening for other nodes");
-        }
+        let listener = listener::bind(options.listen)?;
+        let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let keeper = Doorkeeper { key: options.key.clone(), me: me.clone(), desk };
+        runtime.spawn(listener::listen(listener, Arc::new(keeper)));
+        tracing::info!(%address, "listening for other nodes");
         let dialler = Dialler {
             runtime: runtime.handle().clone(),
             key: options.key.clone(),
@@ -79,11 +75,11 @@ impl Net {
         };
         let links = Arc::new(Links::new(Arc::new(dialler)));
         let handle = runtime.handle().clone();
-        let advertised = advertised.unwrap_or_default();
+        let advertised = options.advertise.clone().unwrap_or_else(|| address.to_string());
         Ok(Self { runtime: Mutex::new(Some(runtime)), handle, me, links, advertised })
     }
 
-    /// What others dial to get here; empty: nobody can.
+    /// What others dial to get here.
     pub(crate) fn advertised(&self) -> &str {
         &self.advertised
     }

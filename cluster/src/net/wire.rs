@@ -55,16 +55,30 @@ impl From<WireVote> for Vote {
     }
 }
 
+/// A call on its way, not to be begun when the callee's own clock says more than this. A deadline that travels as the time
+/// that is left would begin anew wherever the call was held up.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) until_ms: u64,
+    pub(crate) call: Call,
+}
+
+/// An answer on its way, with what the callee's clock said when it left: so the caller's idea of it stays right.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Response {
+    pub(crate) clock_ms: u64,
+    pub(crate) answer: Answer,
+}
+
 /// A call of another node.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
     /// To the replica of a shard.
     #[serde(rename = "r")]
     Raft(u16, RaftCall),
-    /// To the program above this crate; not to be begun when the callee's own clock says more. A deadline that travels as
-    /// the time that is left would begin anew wherever the call was held up.
+    /// To the program above this crate.
     #[serde(rename = "a")]
-    Above { call: ByteBuf, until_ms: u64 },
+    Above(ByteBuf),
     /// Who is there? Answered by every node, also before it belongs to a cluster.
     #[serde(rename = "g")]
     Greet,
@@ -200,16 +214,16 @@ pub(crate) enum Appended {
     HigherVote(WireVote),
 }
 
-impl RequestName for Call {
+impl RequestName for Request {
     fn name(&self) -> &str {
-        match self {
+        match &self.call {
             Call::Raft(_, RaftCall::Append(_)) => "append",
             Call::Raft(_, RaftCall::Vote(_)) => "vote",
             Call::Raft(_, RaftCall::PreVote(_)) => "pre-vote",
             Call::Raft(_, RaftCall::Transfer { .. }) => "transfer",
             Call::Raft(_, RaftCall::ReadIndex) => "read index",
             Call::Raft(_, RaftCall::Snapshot(_)) => "snapshot",
-            Call::Above { .. } => "above",
+            Call::Above(_) => "above",
             Call::Greet => "greet",
             Call::Promise { .. } => "promise",
             Call::Join(_) => "join",
