@@ -25,7 +25,7 @@ use super::message::{
     LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
     RowsReplaced, SettleInbox, Settled, Submit, Turn, TurnFor,
 };
-use super::neighbours::{Neighbours, Wanted, confirm};
+use super::neighbours::{Neighbours, Wanted};
 use super::quota::{day_of, takes_of};
 use super::recovering::Recovering;
 use super::reservations::Reservations;
@@ -549,7 +549,7 @@ impl ShardHost {
     fn once_confirmed(&mut self, ctx: &mut Context<Self>, then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static) {
         let Some(leading) = self.leading.as_ref() else { return };
         let (handle, leadership) = (self.handle.clone(), Leadership { term: leading.shared.term });
-        let mut confirmed = Box::pin(async move { confirm(&handle, leadership).await.is_ok() });
+        let mut confirmed = Box::pin(async move { handle.confirm(leadership).await.is_ok() });
         match (&mut confirmed).now_or_never() {
             Some(true) => then(self, ctx),
             Some(false) => {}
@@ -1252,7 +1252,7 @@ impl Handler<Reserve> for ShardHost {
         let handle = self.handle.clone();
         let mut current = Box::pin(async move {
             let others = futures::future::try_join_all(others.iter().map(ShardHandle::read_barrier));
-            futures::try_join!(confirm(&handle, leadership), others).is_ok()
+            futures::try_join!(handle.confirm(leadership), others).is_ok()
         });
         let go_on = move |is_current, host: &mut Self, ctx: &mut Context<Self>| {
             let leads = host.leading.as_ref().is_some_and(|l| l.shared.term == leadership.term);

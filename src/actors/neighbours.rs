@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use actix::{Addr, Handler};
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
-use muster_cluster::{BarrierError, CallError, Leadership, NodeId, ShardHandle, ShardId};
+use muster_cluster::{CallError, Leadership, NodeId, ShardHandle, ShardId};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{oneshot, watch};
@@ -136,14 +136,6 @@ pub struct Wanted {
     pub accounts: Vec<AccountId>,
     pub quota_day: Option<i32>,
     pub app_limits: Vec<AppLimit>,
-}
-
-/// Returns once this process is known to have led the shard in that leadership after the call began.
-///
-/// # Errors
-/// It led no more, or nobody answers.
-pub(super) async fn confirm(handle: &ShardHandle, leadership: Leadership) -> Result<(), BarrierError> {
-    handle.confirm(leadership).await
 }
 
 impl Neighbours {
@@ -474,7 +466,7 @@ impl Neighbours {
     pub async fn catch_up(&self, shard: ShardId, settled: Settled) -> Result<(), ReadError> {
         let peer = self.peer(shard).ok_or(NO_LEADER)?;
         let caught_up = match settled {
-            Settled::Here(leadership) => confirm(&peer.handle, leadership).await,
+            Settled::Here(leadership) => peer.handle.confirm(leadership).await,
             Settled::There => peer.handle.read_barrier().await,
         };
         caught_up.map_err(|_| NOT_CONFIRMED)
@@ -524,7 +516,7 @@ impl Neighbours {
         let here = self.0.disbanding.now();
         let confirmed = here.led.iter().map(|(shard, term)| async move {
             let peer = self.peer(*shard)?;
-            let confirmed = confirm(&peer.handle, Leadership { term: *term });
+            let confirmed = peer.handle.confirm(Leadership { term: *term });
             // One shard without a quorum must not keep all others waiting.
             matches!(tokio::time::timeout(CONFIRM_FOR, confirmed).await, Ok(Ok(()))).then_some(*shard)
         });
@@ -543,7 +535,7 @@ impl Neighbours {
             let (Some(peer), Some(term)) = (self.peer(*shard), endings.here.led.get(shard)) else {
                 return Err(ReadError::Unavailable { what: "no leader answers for the shard of a group" });
             };
-            confirm(&peer.handle, Leadership { term: *term }).await.map_err(|_| NOT_CONFIRMED)
+            peer.handle.confirm(Leadership { term: *term }).await.map_err(|_| NOT_CONFIRMED)
         });
         try_join_all(confirmed).await.map(|_| ())
     }
