@@ -158,31 +158,18 @@ impl Storage for MemoryStore {
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot + '_> {
-        let written = &self.shared.contents.lock().written;
-        let of = |family: Family| written[family as usize].clone();
-        Box::new(Copied { state: of(Family::State), meta: of(Family::Meta) })
+        Box::new(self.shared.contents.lock().written.clone())
     }
 }
 
-/// Two families at one moment.
-struct Copied {
-    state: Table,
-    meta: Table,
-}
-
-impl Snapshot for Copied {
-    fn get_meta(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
-        self.meta.get(key).into_iter().for_each(|value| found(value));
-        Ok(())
-    }
-
-    fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
-        self.state.get(key).into_iter().for_each(|value| found(value));
+impl Snapshot for [Table; 3] {
+    fn get(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+        self[family as usize].get(key).into_iter().for_each(|value| found(value));
         Ok(())
     }
 
     fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
-        walk(&self.state, from, to, each);
+        walk(&self[Family::State as usize], from, to, each);
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ pub(crate) use rows::FIRST_GENERATION;
 pub use rows::{Rows, View};
 pub(crate) use storage::Storage;
 pub(crate) use writer::Then;
-use writer::{Submission, Vitals};
+use writer::{Completion, Submission, Vitals};
 
 /// A key and its value.
 pub type Row = (Bytes, Bytes);
@@ -157,13 +157,7 @@ impl Disk {
     /// # Errors
     /// The disk has failed or is closed. The batch may or may not survive.
     pub async fn submit(&self, batch: Batch) -> Result<(), DiskError> {
-        let (done, flushed) = oneshot::channel();
-        let completion = move |result| {
-            // Whoever asked may have gone away; then nobody needs to know.
-            let _ = done.send(result);
-        };
-        self.reserve().await?.send(batch, Then::Flushed(Box::new(completion)));
-        flushed.await.unwrap_or_else(|_| Err(closed()))
+        self.reserve().await?.done(batch, Then::Flushed).await
     }
 
     /// Waits for a place in the queue. What is sent to it after that is written in the order it is sent.
@@ -234,6 +228,21 @@ pub(crate) struct Place<'a>(mpsc::Permit<'a, Submission>);
 impl Place<'_> {
     pub(crate) fn send(self, batch: Batch, then: Then) {
         self.0.send(Submission::Write(batch, then));
+    }
+
+    /// Sends a batch and returns when readers see it.
+    pub(crate) async fn write(self, batch: Batch) -> Result<(), DiskError> {
+        self.done(batch, Then::Written).await
+    }
+
+    async fn done(self, batch: Batch, then: impl FnOnce(Completion) -> Then) -> Result<(), DiskError> {
+        let (done, result) = oneshot::channel();
+        let completion = move |result| {
+            // Whoever asked may have gone away; then nobody needs to know.
+            let _ = done.send(result);
+        };
+        self.send(batch, then(Box::new(completion)));
+        result.await.unwrap_or_else(|_| Err(closed()))
     }
 }
 

@@ -190,22 +190,12 @@ struct RocksSnapshot<'a> {
     snapshot: SnapshotWithThreadMode<'a, DB>,
 }
 
-impl RocksSnapshot<'_> {
-    fn get_of(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+impl Snapshot for RocksSnapshot<'_> {
+    fn get(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
         if let Some(value) = self.snapshot.get_pinned_cf(self.rocks.family(family), key).map_err(disk_error)? {
             found(&value);
         }
         Ok(())
-    }
-}
-
-impl Snapshot for RocksSnapshot<'_> {
-    fn get_meta(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
-        self.get_of(Family::Meta, key, found)
-    }
-
-    fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
-        self.get_of(Family::State, key, found)
     }
 
     fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {

@@ -227,17 +227,19 @@ impl View<'_> {
     /// # Errors
     /// As [`Rows::read`].
     pub fn read<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DiskError> {
-        let (mut decode, mut value) = (Some(decode), None);
-        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
-        self.rows.disk.checked(self.snapshot.get(key, &mut found))?;
-        Ok(value)
+        self.get(Family::State, key, decode)
     }
 
-    /// What a replica knew about itself at that moment.
-    pub(crate) fn meta<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DiskError> {
+    /// The same of any family.
+    pub(crate) fn get<T>(
+        &self,
+        family: Family,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, DiskError> {
         let (mut decode, mut value) = (Some(decode), None);
         let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
-        self.rows.disk.checked(self.snapshot.get_meta(key, &mut found))?;
+        self.rows.disk.checked(self.snapshot.get(family, key, &mut found))?;
         Ok(value)
     }
 

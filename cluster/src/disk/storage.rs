@@ -42,13 +42,13 @@ pub(crate) trait Storage: Send + Sync + 'static {
         found: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<(), DiskError>;
 
-    /// State and meta families as they are now.
+    /// All families as they are now.
     fn snapshot(&self) -> Box<dyn Snapshot + '_>;
 }
 
-/// The state family at one moment, and what replicas knew about themselves then.
+/// The store at one moment.
 pub(crate) trait Snapshot: Send {
-    fn get_meta(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError>;
-    fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError>;
+    fn get(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError>;
+    /// Rows of the state.
     fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError>;
 }

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::types::{Entry, LogId, Proposal};
+use crate::disk::{Disk, DiskError, Family, Storage};
 use crate::slot::ShardId;
 
 /// The version written; the only one there has been.
@@ -49,6 +50,30 @@ pub(crate) fn log_end(shard: ShardId) -> Vec<u8> {
 
 pub(crate) fn meta_key(shard: ShardId, kind: Kind) -> Vec<u8> {
     [&shard.0.to_be_bytes()[..], &[kind as u8]].concat()
+}
+
+/// Reads what a replica knows about itself.
+///
+/// # Errors
+/// Stored bytes that make no sense: nothing that this replica says can be trusted, so the disk has failed then.
+pub(crate) fn read_meta<T: DeserializeOwned>(disk: &Disk, shard: ShardId, kind: Kind) -> Result<Option<T>, DiskError> {
+    let stored = disk.get(Family::Meta, &meta_key(shard, kind), decode)?.transpose();
+    disk.checked(stored.map_err(|error| damaged_meta(shard, kind, &error)))
+}
+
+/// The same of a disk that no node uses.
+pub(crate) fn examine_meta<T: DeserializeOwned>(
+    storage: &dyn Storage,
+    shard: ShardId,
+    kind: Kind,
+) -> Result<Option<T>, DiskError> {
+    let mut stored = None;
+    storage.get(Family::Meta, &meta_key(shard, kind), &mut |value| stored = Some(decode(value)))?;
+    stored.transpose().map_err(|error| damaged_meta(shard, kind, &error))
+}
+
+fn damaged_meta(shard: ShardId, kind: Kind, error: &io::Error) -> DiskError {
+    DiskError::Corrupt(format!("meta row {} of shard {}: {error}", kind as u8, shard.0))
 }
 
 /// Where a node counts its starts.

@@ -86,9 +86,7 @@ impl LogStore {
     }
 
     fn meta<T: serde::de::DeserializeOwned>(&self, kind: Kind) -> Result<Option<T>, io::Error> {
-        let key = codec::meta_key(self.shared.shard, kind);
-        let stored = self.shared.disk.get(Family::Meta, &key, codec::decode).map_err(io::Error::other)?;
-        stored.transpose().map_err(|error| self.corrupt(format!("meta row {}: {error}", kind as u8)))
+        codec::read_meta(&self.shared.disk, self.shared.shard, kind).map_err(io::Error::other)
     }
 
     /// Stored bytes that make no sense: acknowledged entries may be gone, nothing this replica says can be trusted.
@@ -285,7 +283,7 @@ impl RaftLogStorage<Types> for LogStore {
         let mut batch = Batch::default();
         batch.delete_range(Family::Log, codec::log_key(shard, first_gone), codec::log_end(shard));
         // Readers look at the store for what memory does not hold, so wait until the store has forgotten it.
-        written(place, batch).await
+        place.write(batch).await.map_err(io::Error::other)
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
@@ -309,21 +307,7 @@ impl RaftLogStorage<Types> for LogStore {
         let mut batch = Batch::default();
         batch.put(Family::Meta, codec::meta_key(shard, Kind::Purged), codec::encode(&upto)?);
         batch.delete_range(Family::Log, codec::log_key(shard, from), codec::log_key(shard, upto.index() + 1));
-        written(place, batch).await
-    }
-}
-
-/// Sends a batch and waits until readers see it.
-async fn written(place: crate::disk::Place<'_>, batch: Batch) -> Result<(), io::Error> {
-    let (done, written) = tokio::sync::oneshot::channel();
-    let completion = move |result: Result<(), DiskError>| {
-        // Nobody waits any more when the replica is being stopped.
-        let _ = done.send(result);
-    };
-    place.send(batch, Then::Written(Box::new(completion)));
-    match written.await {
-        Ok(result) => result.map_err(io::Error::other),
-        Err(_) => Err(io::Error::other("the disk is closed")),
+        place.write(batch).await.map_err(io::Error::other)
     }
 }
 

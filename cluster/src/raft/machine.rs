@@ -82,11 +82,7 @@ pub(crate) struct Replica {
 pub(crate) type Applied = (Option<LogId>, Membership);
 
 pub(crate) fn read_applied(disk: &Disk, shard: ShardId) -> Result<Applied, io::Error> {
-    let key = codec::meta_key(shard, Kind::Applied);
-    let stored = disk.get(Family::Meta, &key, codec::decode).map_err(io::Error::other)?;
-    let applied =
-        stored.transpose().map_err(|error| DiskError::Corrupt(format!("applied index of shard {}: {error}", shard.0)));
-    Ok(disk.checked(applied).map_err(io::Error::other)?.unwrap_or_default())
+    Ok(codec::read_meta(disk, shard, Kind::Applied).map_err(io::Error::other)?.unwrap_or_default())
 }
 
 /// Entries on their way through one apply.

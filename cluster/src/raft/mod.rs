@@ -9,7 +9,7 @@ mod snapshot;
 mod steward;
 mod types;
 
-pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, meta_key, starts_key};
+pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, examine_meta, starts_key};
 pub(crate) use network::Peers;
 pub(crate) use replica::{Begin, RunningReplica, Timings};
 pub(crate) use snapshot::range;

@@ -21,14 +21,15 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::codec::{self, Kind};
 use super::log_store::LogStore;
 use super::machine::{self, Progress, Replica, Reports};
 use super::network::Peers;
-use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up, read_generations};
+use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up};
 use super::steward::Steward;
 use super::types::{Proposal, Raft, Snapshot, SnapshotMeta, Types, Vote};
 use crate::application::ShardMachine;
-use crate::disk::{Disk, FIRST_GENERATION, Rows};
+use crate::disk::{Disk, DiskError, FIRST_GENERATION, Rows};
 use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
 use crate::net::wire::{Appended, RaftAnswer, RaftCall, SnapshotPart, WireVote, transfer_request};
 use crate::peer::NodeId;
@@ -112,11 +113,11 @@ impl RunningReplica {
         let config = Arc::new(config(shard, timings).validate().map_err(|error| error.to_string())?);
         let applied = machine::read_applied(disk, shard).map_err(|error| error.to_string())?;
         let reports = Reports::new(&applied);
-        let (generation, incoming) = read_generations(disk, shard).map_err(|error| error.to_string())?;
-        let generation = generation.unwrap_or(FIRST_GENERATION);
+        let words = |error: DiskError| error.to_string();
+        let generation = codec::read_meta(disk, shard, Kind::Generation).map_err(words)?.unwrap_or(FIRST_GENERATION);
         let rows = Rows::new(disk.clone(), machine.keeps(), generation);
-        if incoming.is_some() {
-            clean_up(disk, shard, &begin.places, generation).await.map_err(|error| error.to_string())?;
+        if codec::read_meta::<u32>(disk, shard, Kind::Incoming).map_err(words)?.is_some() {
+            clean_up(disk, shard, &begin.places, generation).await.map_err(words)?;
         }
         let peers = peers.with_rows(rows.clone(), begin.places.clone());
         // Half is cut when half has grown: what a peer may still want is kept a while.

@@ -82,7 +82,7 @@ fn send_parts(
     sender: &mpsc::Sender<Result<Part, DiskError>>,
 ) -> Result<(), DiskError> {
     let view = rows.view();
-    let applied = view.meta(&codec::meta_key(shard, Kind::Applied), <[u8]>::to_vec)?.unwrap_or_default();
+    let applied = view.get(Family::Meta, &codec::meta_key(shard, Kind::Applied), <[u8]>::to_vec)?.unwrap_or_default();
     let generation = view.generation();
     let (mut part, mut bytes, mut is_wanted) = (Vec::new(), 0, true);
     for slot in places.into_iter().flatten() {
@@ -109,15 +109,6 @@ fn send_parts(
 pub(crate) fn range(slot: u16, generation: u32) -> (Vec<u8>, Vec<u8>) {
     let begin = |generation: u32| [&slot.to_be_bytes()[..], &generation.to_be_bytes()].concat();
     (begin(generation), begin(generation + 1))
-}
-
-/// The generation of a shard's rows, and the one that was being received when the last process ended.
-pub(crate) fn read_generations(disk: &Disk, shard: ShardId) -> Result<(Option<u32>, Option<u32>), io::Error> {
-    let read = |kind| {
-        let stored = disk.get(Family::Meta, &codec::meta_key(shard, kind), codec::decode::<u32>);
-        stored.map_err(io::Error::other)?.transpose()
-    };
-    Ok((read(Kind::Generation)?, read(Kind::Incoming)?))
 }
 
 /// Deletes the rows of a shard that are older than a generation.
@@ -193,7 +184,8 @@ impl Incoming {
                 let key = under(key.into_vec(), incoming.generation, places)?;
                 batch.put(Family::State, key, value.into_vec());
             }
-            written(rows.disk(), batch).await?;
+            let place = rows.disk().reserve().await.map_err(|error| error.to_string())?;
+            place.write(batch).await.map_err(|error| error.to_string())?;
             incoming.next += 1;
         }
         let Some(applied) = part.applied else { return Ok(Taken::Part) };
@@ -211,20 +203,5 @@ fn under(mut key: Vec<u8>, generation: u32, places: &[Range<u16>]) -> Result<Byt
             Ok(key.into())
         }
         _ => Err("a row of another shard".into()),
-    }
-}
-
-/// Returns when readers can see a batch. What is sent later survives no crash without it.
-async fn written(disk: &Disk, batch: Batch) -> Result<(), String> {
-    let (done, result) = tokio::sync::oneshot::channel();
-    let completion = move |result: Result<(), DiskError>| {
-        // Whoever sent the part may be gone.
-        let _ = done.send(result);
-    };
-    let place = disk.reserve().await.map_err(|error| error.to_string())?;
-    place.send(batch, crate::disk::Then::Written(Box::new(completion)));
-    match result.await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the disk is closed".into()),
     }
 }
