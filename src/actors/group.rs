@@ -270,8 +270,11 @@ impl GroupActor {
             daily_quota_spent: turn.reserved.quota_spent,
             app_full: turn.reserved.app_full,
         };
+        // An OK that changes nothing is recorded as well if its request has a name: of a request that was made twice, one
+        // may still lie somewhere, and would be judged by what the group is then, long after the caller was told.
+        let is_recorded = self.group.is_some() && turn.request.is_some();
         match group::decide(self.group.as_ref(), &turn.command, &judging) {
-            Ok(decision) if !decision.events.is_empty() => self.enqueue(decision, at, turn, busy, ctx),
+            Ok(decision) if is_recorded || !decision.events.is_empty() => self.enqueue(decision, at, turn, busy, ctx),
             Ok(decision) => self.rest(Ok(decision.answer), turn, busy),
             Err(refusal) => self.rest(Err(refusal), turn, busy),
         }

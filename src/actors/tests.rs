@@ -404,6 +404,13 @@ async fn a_named_request_is_carried_out_once() {
     let twice = service.submit(APP, g.clone(), add(&["ann".into()]), other, soon()).await;
     assert_eq!(twice, Ok(Answer::Added(vec![AddResult::AlreadyMember])));
 
+    // What was so already has been answered, and stays answered when it is so no longer.
+    let leave =
+        || service.submit(APP, g.clone(), remove(&["cleo"]), request("root", "delete_group_member", "r1"), soon());
+    assert_eq!(leave().await, Ok(Answer::Done));
+    assert_eq!(join("cleo", "r6").await, added());
+    assert_eq!(leave().await, Ok(Answer::Done));
+
     // What was refused changed nothing, so it is judged again.
     let h = group("later");
     let early = || service.submit(APP, h.clone(), add(&["ann".into()]), named("r4"), soon());
@@ -416,7 +423,7 @@ async fn a_named_request_is_carried_out_once() {
     assert_eq!(end().await, Ok(Answer::Done));
     assert_eq!(end().await, Ok(Answer::Done));
     let read = service.groups(APP, std::slice::from_ref(&g), false, soon()).await;
-    assert_eq!(read[0].as_ref().unwrap().facts.member_count, 2);
+    assert_eq!(read[0].as_ref().unwrap().facts.member_count, 3);
     cluster.stop().await;
 }
 

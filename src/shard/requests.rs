@@ -1,8 +1,8 @@
 //! What became of requests that carry an id of their caller's, so that a repeated one gets the first answer.
 //!
 //! A record goes into the same batch as the change it tells of, keyed by a time bucket, so that old ones are dropped
-//! by range. It holds the outcome and not the body. Only changes are recorded: what had no entry changed nothing,
-//! and is judged afresh when it is asked again.
+//! by range. It holds the outcome and not the body. What was answered OK is recorded, also if all was so already;
+//! what was refused changed nothing, and is judged afresh when it is asked again.
 //!
 //! Source: docs/spec/client-operations.md 1, `ClientReqId`.
 
