@@ -28,6 +28,12 @@ pub use crate::shard::Findings;
 
 /// How long a start may take before the node gives up: elections, recovery of the outbox.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long others may take to lead what a node leads that is about to stop: more than an election takes. Afterwards they
+/// elect somebody among themselves, and callers wait for that.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a node among others still answers when it is told to stop: callers that come again within that time, and
+/// those who ask `/readyz` that often, hear that they had better go elsewhere, and meet no closed connection.
+const LEAVE_TAKING: Duration = Duration::from_millis(500);
 /// Timings of the consensus. Source: the lease rule needs election_max × 0.7 > 3 heartbeats.
 const HEARTBEAT: Duration = Duration::from_millis(150);
 const ELECTION_MIN: Duration = Duration::from_millis(600);
@@ -141,7 +147,7 @@ impl Node {
         self.inside.service.not_ready()
     }
 
-    /// Stops accepting, finishes what is in flight, leaves.
+    /// Hands over what it leads, stops accepting, finishes what is in flight, leaves.
     ///
     /// # Errors
     /// [`NodeError::NotStopped`]: it takes longer than `within`. Threads of the node then still wait, for the disk most
@@ -161,6 +167,15 @@ impl Node {
     }
 
     async fn finish(self) {
+        if self.inside.cluster.members().borrow().nodes().len() > 1 {
+            // While it still answers: what comes meanwhile goes to those who lead now.
+            self.front.doorway.close();
+            let (handed, ()) =
+                tokio::join!(self.inside.cluster.hand_over(HAND_OVER_TIMEOUT), tokio::time::sleep(LEAVE_TAKING),);
+            if !handed {
+                tracing::warn!("not everything was handed over: the others elect whoever leads it");
+            }
+        }
         self.front.close().await;
         tracing::info!("no request is under way any more: closing the shards");
         let Inside { cluster, arbiters, .. } = self.inside;
@@ -177,6 +192,7 @@ impl Node {
 /// The HTTP server.
 struct Front {
     address: SocketAddr,
+    doorway: Doorway,
     server: ServerHandle,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -187,9 +203,10 @@ impl Front {
         let refused = |error: std::io::Error| NodeError::Listen { address, reason: error.to_string() };
         let listener = TcpListener::bind(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let (http, doorway) = (&config.http, doorway.clone());
+        let http = &config.http;
+        let way = doorway.clone();
         let server = HttpServer::new(move || {
-            let doorway = doorway.clone();
+            let doorway = way.clone();
             App::new().configure(move |routes| doorway.routes(routes))
         })
         .workers(worker_count(http.workers))
@@ -202,7 +219,7 @@ impl Front {
         .map_err(refused)?
         .run();
         let handle = server.handle();
-        Ok(Self { address, server: handle, serving: actix_rt::spawn(server) })
+        Ok(Self { address, doorway: doorway.clone(), server: handle, serving: actix_rt::spawn(server) })
     }
 
     /// Stops accepting and finishes what is in flight.

@@ -165,6 +165,8 @@ pub(crate) struct Inner {
     plans: Mutex<FxHashMap<ShardId, watch::Sender<Plan>>>,
     /// Which nodes there are, as far as this one knows.
     members: watch::Sender<Arc<Members>>,
+    /// This node is about to stop.
+    leaving: watch::Sender<bool>,
     /// Who answers the calls of other nodes.
     attendant: OnceLock<Arc<dyn Attendant>>,
     net: Option<Net>,
@@ -251,6 +253,7 @@ impl Cluster {
                 replicas: RwLock::default(),
                 plans: Mutex::default(),
                 members: watch::Sender::new(Arc::default()),
+                leaving: watch::Sender::new(false),
                 attendant: OnceLock::new(),
                 net,
             }),
@@ -336,6 +339,21 @@ impl Cluster {
         Ok(ShardHandle { replica })
     }
 
+    /// Hands over what this node leads, to nodes that can lead it; `false`: not all of it went within that time.
+    ///
+    /// From now on it neither takes a leadership nor campaigns for one: to be followed by [`Cluster::stop`].
+    pub async fn hand_over(&self, within: Duration) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(5);
+        self.inner.leaving.send_replace(true);
+        let replicas: Vec<_> = self.inner.replicas.read().values().cloned().collect();
+        let handed = async {
+            while !replicas.iter().all(|replica| replica.is_free()) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(within, handed).await.is_ok()
+    }
+
     /// Stops all replicas, ends the disk's threads. What a log has taken is carried out; what comes later is refused.
     ///
     /// Waits for a flush under way, however long it takes.
@@ -394,7 +412,12 @@ impl Inner {
         let planned = plan(&self.members.borrow(), shard, options.nodes.copies);
         let (plan, plans) = watch::channel(planned);
         self.plans.lock().insert(shard, plan);
-        let begin = Begin { founds: identity.founder, plan: plans, places: places(shard, options.shards) };
+        let begin = Begin {
+            founds: identity.founder,
+            plan: plans,
+            places: places(shard, options.shards),
+            leaving: self.leaving.subscribe(),
+        };
         let replica = RunningReplica::start(disk, identity.node, shard, machine, &timings, peers, begin).await;
         let replica = Arc::new(replica.map_err(|reason| match disk.failure() {
             Some(error) => OpenError::of(&options.data_dir, error),

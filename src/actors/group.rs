@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use muster_cluster::{DiskError, Lookup};
+use muster_cluster::{DiskError, Leadership, Lookup};
 
 use super::SubmitError;
 use super::demand::{Place, Read, Wanted, share_a_subject};
@@ -251,9 +251,17 @@ impl GroupActor {
 
     fn decide(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
         let TurnFor { turn, busy } = turn;
-        if !self.shared.proposer.borrow().has_room() {
+        let (has_ended, has_room) = {
+            let proposer = self.shared.proposer.borrow();
+            (proposer.has_ended(), proposer.has_room())
+        };
+        if has_ended || !has_room {
             self.shared.cancel(&self.badge.key, &turn.reserved);
-            turn.call.answer(Err(SubmitError::Overloaded { what: "the shard's queue is full" }));
+            turn.call.answer(Err(match has_ended {
+                // It was on its way to this actor, whom an entry under way keeps alive.
+                true => SubmitError::Unavailable { what: "the leadership of the shard ended" },
+                false => SubmitError::Overloaded { what: "the shard's queue is full" },
+            }));
             return;
         }
         if !turn.call.begin() {
@@ -362,13 +370,15 @@ impl GroupActor {
         }
     }
 
+    /// What this actor knows is what the group is only as long as its leadership lasts. A read barrier would not do: it is
+    /// had of another leader as well.
     fn release(&self, resting: Resting) {
         let Resting { judged, turn, busy, .. } = resting;
         self.shared.cancel(&self.badge.key, &turn.reserved);
-        let handle = self.shared.handle.clone();
+        let (handle, leadership) = (self.shared.handle.clone(), Leadership { term: self.shared.term });
         actix_rt::spawn(async move {
-            let barrier = handle.read_barrier().await;
-            turn.call.answer(match barrier {
+            let confirmed = handle.confirm(leadership).await;
+            turn.call.answer(match confirmed {
                 Ok(()) => judged.map_err(SubmitError::Refused),
                 Err(_) => Err(SubmitError::Unavailable { what: "no leader answers for this shard" }),
             });

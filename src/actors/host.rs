@@ -253,7 +253,7 @@ impl ShardHost {
         self.neighbours.recovered().set(self.shard, None);
         self.neighbours.disbanding().step_down(self.shard);
         let mut proposer = leading.shared.proposer.borrow_mut();
-        for origin in proposer.begin(0) {
+        for origin in proposer.end() {
             self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" });
         }
         self.orphans.extend(proposer.settle_before(u64::MAX));
@@ -1108,6 +1108,10 @@ impl Handler<AppliedEntries> for ShardHost {
 
     fn handle(&mut self, AppliedEntries(entries): AppliedEntries, ctx: &mut Self::Context) {
         for applied in entries {
+            // Entries may be heard of before the end of the leadership that they end.
+            if self.leading.as_ref().is_some_and(|leading| leading.shared.term < applied.term) {
+                self.step_down();
+            }
             // The first entry of a later term says that older proposals, if not applied by now, did not happen.
             if !self.orphans.is_empty() {
                 for orphan in self.orphans.extract_if(.., |o| o.term < applied.term).collect::<Vec<_>>() {

@@ -116,7 +116,10 @@ impl Actor for RegistryActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        for route in self.routing.load().routes() {
+        let now = self.routing.load_full();
+        // What was so before the registry was started changes perhaps never.
+        (0..now.routes.len()).for_each(|at| self.count(&now, at));
+        for route in now.routes() {
             let (shard, registry) = (route.shard, ctx.address());
             let (mut here, mut anywhere) = (route.handle.leadership(), route.handle.leader());
             let follow = async move {

@@ -227,6 +227,46 @@ async fn a_disband_beyond_one_chunk_reaches_everybody_by(wiring: Wiring) {
 }
 
 #[actix_rt::test]
+async fn whoever_is_on_the_way_when_a_leadership_ends_is_told_so() {
+    /// How far the first ones have come when it ends: from nowhere to having their answer.
+    const STEPS: usize = 24;
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let g = group("hot");
+    service.submit(APP, g.clone(), create(Some("ann"), &[]), None, soon()).await.unwrap();
+    let route = service.routing.load().route(crate::shard::slot_of(APP, &g)).clone();
+    let mut joined = 0;
+    for steps in 0..STEPS {
+        let joins = |turn: usize| {
+            let join = |n| service.submit(APP, g.clone(), add(&[format!("u{steps}-{turn}-{n}")]), None, soon());
+            futures::future::join_all((0..10).map(join).collect::<Vec<_>>())
+        };
+        let ends = async {
+            for _ in 0..steps {
+                tokio::task::yield_now().await;
+            }
+            let late = joins(1);
+            let end = async { route.host.do_send(message::LeadershipChanged(None)) };
+            futures::join!(late, end).0
+        };
+        let (first, late) = futures::join!(joins(0), ends);
+        for answer in first.into_iter().chain(late) {
+            match answer {
+                Ok(_) => joined += 1,
+                Err(SubmitError::Unavailable { .. }) => {}
+                Err(error) => panic!("{steps}: {error:?}"),
+            }
+        }
+        route.host.do_send(message::LeadershipChanged(route.leadership));
+        service.until_ready(Duration::from_secs(10)).await.unwrap();
+    }
+    assert!(joined > 0, "no join was as early as the leadership");
+    let read = service.groups(APP, std::slice::from_ref(&g), false, soon()).await;
+    assert_eq!(read[0].as_ref().unwrap().facts.member_count, joined + 1);
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
 async fn quotas_are_exact_under_concurrency() {
     quotas_are_exact_under_concurrency_by(Wiring::InMemory).await;
     quotas_are_exact_under_concurrency_by(Wiring::Calls).await;

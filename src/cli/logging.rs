@@ -9,8 +9,9 @@ use crate::config::{Log, LogFormat};
 /// Libraries that tell their inner life at info; a filter that names them wins.
 ///
 /// openraft warns of every heartbeat that finds nobody, and of whatever belongs to a term gone by; who cannot be reached
-/// is said once by the link to it.
-const QUIET: &str = "openraft=error,tarpc=error,actix_server=warn";
+/// is said once by the link to it. tarpc calls each deadline that passes an error; whoever set it knows what that means.
+const QUIET: &str = "openraft=error,tarpc=error,tarpc::client::in_flight_requests=off,tarpc::server::in_flight_requests=off,\
+                     actix_server=warn";
 
 /// Starts logging for this process.
 ///

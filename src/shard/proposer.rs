@@ -37,12 +37,19 @@ pub struct Proposer<O> {
     queue_bytes: usize,
     items_max: usize,
     in_flight: VecDeque<InFlight<O>>,
+    has_ended: bool,
 }
 
 impl<O> Proposer<O> {
     /// `items_max`: entries that may wait; beyond it commands are refused before any work.
     pub fn new(term: u64, items_max: usize) -> Self {
-        Self { term, next_seq: 1, queue: VecDeque::new(), queue_bytes: 0, items_max, in_flight: VecDeque::new() }
+        let (queue, in_flight) = (VecDeque::new(), VecDeque::new());
+        Self { term, next_seq: 1, queue, queue_bytes: 0, items_max, in_flight, has_ended: false }
+    }
+
+    /// Whether its leadership is over: what is pushed now leaves never.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Whether a command may still be decided; housekeeping is never refused.
@@ -100,10 +107,9 @@ impl<O> Proposer<O> {
         Vec::from_iter::<VecDeque<_>>(old)
     }
 
-    /// Begins the queue of a new leadership; what never left is handed back, what left stays in flight.
-    pub fn begin(&mut self, term: u64) -> Vec<O> {
-        self.term = term;
-        self.next_seq = 1;
+    /// Ends the queue with its leadership; what never left is handed back, what left stays in flight.
+    pub fn end(&mut self) -> Vec<O> {
+        self.has_ended = true;
         self.queue_bytes = 0;
         self.queue.drain(..).map(|(_, origin)| origin).collect()
     }
@@ -162,12 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_leadership_hands_back_what_never_left() {
+    fn a_leadership_that_ends_hands_back_what_never_left() {
         let mut proposer = Proposer::new(1, 100);
         proposer.push(item(0), 0);
         proposer.take().unwrap();
         proposer.push(item(1), 1);
-        assert_eq!(proposer.begin(2), vec![1]);
+        assert!(!proposer.has_ended());
+        assert_eq!(proposer.end(), vec![1]);
+        assert!(proposer.has_ended());
         assert!(proposer.settle_before(1).is_empty());
         let old = proposer.settle_before(2);
         assert_eq!(old.len(), 1);

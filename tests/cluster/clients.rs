@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::history::{ACCOUNTS, Account, Action, Answer, COUNTERS, Clock, Counter, End, OWNER, Operation, Role};
+use crate::history::{
+    ACCOUNTS, Account, Action, Answer, COUNTERS, Clock, Counter, End, Moment, OWNER, Operation, Role,
+};
 use crate::random::Random;
 use crate::support::{APP, Client, KEY};
 use crate::wire;
@@ -54,6 +56,8 @@ pub struct Tally {
 pub struct Remembered {
     pub history: Vec<Operation>,
     pub tally: Tally,
+    /// When nodes answered that a request was not carried out, or perhaps not.
+    pub failed: Vec<Moment>,
 }
 
 /// Clients at work.
@@ -101,6 +105,7 @@ impl Load {
 impl Remembered {
     pub fn add(&mut self, other: Self) {
         self.history.extend(other.history);
+        self.failed.extend(other.failed);
         let (all, other) = (&mut self.tally, other.tally);
         all.done += other.done;
         all.refused += other.refused;
@@ -173,6 +178,7 @@ impl Worker {
             }
             Reply::Unavailable(code) => {
                 *self.remembered.tally.unavailable.entry(code).or_default() += 1;
+                self.remembered.failed.push(self.world.clock.now());
                 return None;
             }
             Reply::Unreachable => {
@@ -238,7 +244,10 @@ impl Worker {
             Ok(Ok(answer)) => match wire::sort(action, &answer) {
                 wire::Sorted::Answer(answer) => Reply::Answered(answer),
                 wire::Sorted::Unavailable(code) => Reply::Unavailable(code),
-                wire::Sorted::Unknown => Reply::Unknown,
+                wire::Sorted::Unknown => {
+                    self.remembered.failed.push(self.world.clock.now());
+                    Reply::Unknown
+                }
             },
             Ok(Err(_)) | Err(_) => Reply::Unknown,
         }

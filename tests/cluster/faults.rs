@@ -36,6 +36,20 @@ pub async fn kill_leader(run: &mut Run) {
     run.serve(ANSWERS_MEANWHILE).await;
 }
 
+/// A node is told to stop that has just got to lead something: it hands over first, and nobody who asks meanwhile hears
+/// that it failed. (Connections that the port had taken when it closed are cut, so whoever asks the node to the very end
+/// may get no answer: `/readyz` says before that it is time to go elsewhere.)
+pub async fn stop_leader(run: &mut Run) {
+    run.until_even().await;
+    let (leader, follower) = run.leader_and_follower().await;
+    let number = run.number_of(leader).await;
+    run.note(format!("node {leader} is told to stop"));
+    run.nodes.stop(leader);
+    run.note(format!("node {leader} has ended"));
+    run.until_others_lead(follower, number).await;
+    run.serve(ANSWERS_MEANWHILE).await;
+}
+
 /// A majority is left, and with it the leader.
 pub async fn kill_follower(run: &mut Run) {
     let (_, follower) = run.leader_and_follower().await;

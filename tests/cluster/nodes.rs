@@ -166,6 +166,18 @@ impl Nodes {
         });
     }
 
+    /// SIGTERM; the node hands over what it leads, and ends by itself.
+    pub fn stop(&mut self, number: usize) {
+        self.change(number, |state| match state {
+            State::Up(node) => {
+                let (stopped, status) = tokio::task::block_in_place(|| node.terminate());
+                assert!(status.success(), "node {number} ended with {status}");
+                State::Down(stopped)
+            }
+            _ => panic!("node {number} does not run"),
+        });
+    }
+
     /// Takes the data folder of a node that is down: its disk is lost.
     pub fn wipe(&mut self, number: usize) {
         let State::Down(stopped) = &self.nodes[number] else { panic!("node {number} is not down") };

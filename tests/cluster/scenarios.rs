@@ -105,6 +105,11 @@ async fn the_leader_is_killed() {
     under("the leader is killed", three(), Must::ChangeLeader, faults::kill_leader).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_leader_that_is_told_to_stop_hands_over_first() {
+    under("the leader is told to stop", three(), Must::FailNobody, faults::stop_leader).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_is_killed() {
     under("a follower is killed", one_shard(), Must::KeepLeader, faults::kill_follower).await;

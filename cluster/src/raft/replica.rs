@@ -64,6 +64,8 @@ pub(crate) struct Begin {
     pub(crate) plan: watch::Receiver<Plan>,
     /// The slots that its rows lie in.
     pub(crate) places: Vec<Range<u16>>,
+    /// Says when this node is about to stop.
+    pub(crate) leaving: watch::Receiver<bool>,
 }
 
 /// A replica as its handles share it.
@@ -92,6 +94,7 @@ pub(crate) struct RunningReplica {
     /// By the last membership that its log holds, this replica is the only voter.
     is_sole_voter: Arc<AtomicBool>,
     progress: watch::Receiver<Progress>,
+    leaving: watch::Receiver<bool>,
     retiring: watch::Sender<bool>,
 }
 
@@ -144,7 +147,7 @@ impl RunningReplica {
         let lease = timings.election_max * LEASE_PERCENT / 100;
         let votes_from = Instant::now() + lease;
         let gate = Gate::default();
-        begin_election(&raft, &gate, node, begin.founds, votes_from).await?;
+        begin_election(&raft, &gate, node, &begin, votes_from).await?;
         let steward = Steward {
             shard,
             node,
@@ -153,6 +156,7 @@ impl RunningReplica {
             plan: begin.plan,
             has_company,
             disk: disk.clone(),
+            leaving: begin.leaving.clone(),
         };
         let steward = tokio::spawn(steward.run()).abort_handle();
 
@@ -183,6 +187,7 @@ impl RunningReplica {
             incoming: tokio::sync::Mutex::default(),
             is_sole_voter,
             progress,
+            leaving: begin.leaving,
             retiring,
         })
     }
@@ -211,6 +216,15 @@ impl RunningReplica {
         let metrics = self.raft.server_metrics();
         let now = metrics.borrow_watched();
         now.committed_membership_config.voter_ids().any(|voter| voter == self.node)
+    }
+
+    /// Whether nothing is lost to anybody when this replica stops: another one leads, as far as this one knows, or nobody
+    /// else can.
+    pub(crate) fn is_free(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        let now = metrics.borrow_watched();
+        let has_others = now.membership_config.voter_ids().any(|voter| voter != self.node);
+        !has_others || now.current_leader.is_some_and(|leader| leader != self.node)
     }
 
     pub(crate) fn leader(&self) -> watch::Receiver<Option<NodeId>> {
@@ -315,6 +329,9 @@ impl RunningReplica {
             RaftCall::PreVote(candidacy) => {
                 self.may_vote()?;
                 Ok(self.raft.pre_vote(candidacy.into()).await.map_err(|e| words(&e))?.into())
+            }
+            RaftCall::Transfer { to, .. } if to == self.node && *self.leaving.borrow() => {
+                Err("it is about to stop".into())
             }
             RaftCall::Transfer { from, to, last } => {
                 let request = transfer_request(from, to, last);
@@ -448,18 +465,22 @@ fn config(shard: ShardId, timings: &Timings) -> Config {
 
 /// Makes the first membership of a new shard, if it is to be made here; has the only voter campaign at once, as nobody
 /// else will, and everybody else wait for one lease.
-async fn begin_election(raft: &Raft, gate: &Gate, node: u64, founds: bool, votes_from: Instant) -> Result<(), String> {
-    if founds && !raft.is_initialized().await.map_err(|error| error.to_string())? {
+async fn begin_election(raft: &Raft, gate: &Gate, node: u64, begin: &Begin, votes_from: Instant) -> Result<(), String> {
+    if begin.founds && !raft.is_initialized().await.map_err(|error| error.to_string())? {
         raft.initialize(BTreeSet::from([node])).await.map_err(|error| error.to_string())?;
     } else if raft.voter_ids().eq([node]) {
         // No pre-vote: there is nobody to ask.
         raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
     }
-    let (raft, gate) = (raft.clone(), gate.clone());
+    let (raft, gate, mut leaving) = (raft.clone(), gate.clone(), begin.leaving.clone());
     tokio::spawn(async move {
         tokio::time::sleep_until(votes_from).await;
         if gate.enter().await.is_some() {
             raft.runtime_config().elect(true);
+        }
+        // Who hands over what it leads does not ask for it back.
+        if leaving.wait_for(|leaving| *leaving).await.is_ok() && gate.enter().await.is_some() {
+            raft.runtime_config().elect(false);
         }
     });
     Ok(())

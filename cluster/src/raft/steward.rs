@@ -30,6 +30,8 @@ const LAG_ENTRIES_MAX: u64 = 128;
 const LED_FOR_MIN: Duration = Duration::from_secs(5);
 /// Whoever has not answered for so long is not handed anything.
 const ALIVE_WITHIN: Duration = Duration::from_secs(1);
+/// A leadership that has not arrived by then is handed over again, to somebody else perhaps.
+const HAND_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A disk whose flush takes so long serves nobody: others lead.
 const STALLED_MS: u64 = 5000;
 /// A step that is not done by then is begun again.
@@ -44,6 +46,8 @@ pub(super) struct Steward {
     /// Set before others may vote: from then on this replica no more answers for the shard alone.
     pub(super) has_company: Arc<AtomicBool>,
     pub(super) disk: Disk,
+    /// This node is about to stop: it leads nothing that somebody else can lead.
+    pub(super) leaving: watch::Receiver<bool>,
 }
 
 enum Step {
@@ -57,18 +61,24 @@ enum Step {
 impl Steward {
     pub(super) async fn run(mut self) {
         let mut led_since = None;
+        let mut handed_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 changed = self.plan.changed() => if changed.is_err() { return },
+                changed = self.leaving.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             let leads = self.raft.server_metrics().borrow_watched().state == ServerState::Leader;
             led_since = if leads { Some(led_since.unwrap_or_else(Instant::now)) } else { None };
             let Some(since) = led_since else { continue };
-            let Some(step) = self.next(since.elapsed() >= LED_FOR_MIN) else { continue };
+            let may_transfer = match *self.leaving.borrow() {
+                true => handed_at.is_none_or(|at| at.elapsed() >= HAND_AGAIN_AFTER),
+                false => since.elapsed() >= LED_FOR_MIN,
+            };
+            let Some(step) = self.next(may_transfer) else { continue };
             if let Step::Transfer(_) = step {
                 // While leadership is on its way the shard takes no changes: not again before long.
-                led_since = Some(Instant::now());
+                (led_since, handed_at) = (Some(Instant::now()), Some(Instant::now()));
             }
             let Some(call) = self.gate.enter().await else { return };
             if tokio::time::timeout(STEP_TIMEOUT, self.take(step)).await.is_err() {
@@ -83,7 +93,11 @@ impl Steward {
         let plan = self.plan.borrow().clone();
         let metrics = self.raft.metrics();
         let now = metrics.borrow_watched();
-        self.next_membership(&plan, &now).or_else(|| self.next_leader(&plan, &now).filter(|_| may_transfer))
+        let next_leader = || self.next_leader(&plan, &now).filter(|_| may_transfer);
+        match *self.leaving.borrow() {
+            true => next_leader(),
+            false => self.next_membership(&plan, &now).or_else(next_leader),
+        }
     }
 
     fn next_membership(&self, plan: &Plan, now: &RaftMetrics<Types>) -> Option<Step> {
@@ -128,11 +142,17 @@ impl Steward {
                 && answered(node).is_some_and(|ago| ago < ALIVE_WITHIN)
         };
         let is_stalled = matches!(self.disk.health(), Health::Stalled { millis } if millis >= STALLED_MS);
-        let heir = match is_stalled {
-            true => voters.iter().find(can_lead),
-            false => plan.voters.first().filter(can_lead),
-        };
-        heir.map(|heir| Step::Transfer(*heir))
+        if is_stalled || *self.leaving.borrow() {
+            let heirs: Vec<u64> = voters.iter().filter(can_lead).copied().collect();
+            return self.one_of(&heirs).map(Step::Transfer);
+        }
+        plan.voters.first().filter(can_lead).map(|heir| Step::Transfer(*heir))
+    }
+
+    /// Spreads what one node led over the others: every so many shards are planned to be led by the same node.
+    fn one_of(&self, heirs: &[u64]) -> Option<u64> {
+        let turn = usize::from(self.shard.0) / (heirs.len() + 1);
+        (!heirs.is_empty()).then(|| heirs[turn % heirs.len()])
     }
 
     fn has_caught_up(&self, node: u64, now: &RaftMetrics<Types>) -> bool {
