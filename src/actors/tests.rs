@@ -267,6 +267,21 @@ async fn whoever_is_on_the_way_when_a_leadership_ends_is_told_so() {
 }
 
 #[actix_rt::test]
+async fn a_leadership_of_another_term_ends_what_was_active() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let g = group("kept");
+    service.submit(APP, g.clone(), create(Some("ann"), &[]), None, soon()).await.unwrap();
+    let route = service.routing.load().route(crate::shard::slot_of(APP, &g)).clone();
+    // The node leads again, and a watch has passed over the time in which it did not.
+    let term = route.leadership.unwrap().term + 2;
+    route.host.do_send(message::LeadershipChanged(Some(muster_cluster::Leadership { term })));
+    let late = service.submit(APP, g.clone(), add(&["bob".into()]), None, soon()).await;
+    assert!(matches!(late, Err(SubmitError::Unavailable { .. })), "{late:?}");
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
 async fn quotas_are_exact_under_concurrency() {
     quotas_are_exact_under_concurrency_by(Wiring::InMemory).await;
     quotas_are_exact_under_concurrency_by(Wiring::Calls).await;

@@ -388,6 +388,21 @@ fn a_delivery_with_a_gap_is_not_folded() {
 }
 
 #[test]
+fn what_was_delivered_before_is_not_folded_again() {
+    let mut world = World::new();
+    let quota = |delta| vec![Effect::Quota { app: 1, day: 5, delta }];
+    let side = &mut world.sides[1];
+    let mut deliver = |rows: Vec<(u64, Vec<Effect>)>| {
+        let committed = side.commit(TERM, &[Item::Inbox(Delivery { source: 0, rows })]);
+        let applied = side.apply(&[committed]).remove(0);
+        (applied.deliveries, applied.counts.len())
+    };
+    assert_eq!(deliver(vec![(1, quota(1)), (2, quota(1))]), (vec![(ShardId(0), 2)], 2));
+    assert_eq!(deliver(vec![(1, quota(1)), (2, quota(1))]), (vec![(ShardId(0), 2)], 0));
+    assert_eq!(deliver(vec![(2, quota(1)), (3, quota(1))]), (vec![(ShardId(0), 3)], 1));
+}
+
+#[test]
 fn a_large_disband_is_told_in_chunks_and_leaves_nothing() {
     let mut world = World::new();
     world.limits.create_group_member = 2_000;
