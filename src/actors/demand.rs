@@ -269,3 +269,36 @@ impl Place {
         self.lookups.request(shard, request.name(self.key.app, Some(&self.key.id)), at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_cluster::testing::Bench;
+
+    use super::*;
+    use crate::group::testing::{a_group, account};
+    use crate::group::{Event, Role, evolve};
+    use crate::id::{AppId, GroupId};
+
+    #[test]
+    fn what_an_entry_left_in_memory_knows_better_than_rows_read_before_it() {
+        let gno = Some(Gno(7));
+        let key = GroupKey { app: AppId(1), id: GroupId::parse("g").unwrap() };
+        let lookups = Lookups::new(Bench::default().rows().clone());
+        let mut place = Place { lookups, key, slot: Slot(0), gno };
+        let (ann, bob) = (account("ann"), account("bob"));
+        let mut group = Some(a_group(Kind::Public).member("ann").build());
+        // Read when ann was a member; she was removed before the rows arrived.
+        let rows = |account: &AccountId| (account.clone(), Some(Member { role: Role::Admin, join_seq: 1 }));
+        let read = || Read { gno, members: vec![rows(&ann), rows(&bob)], ..Read::default() };
+        let removed = Event::MembersRemoved { accounts: vec![ann.clone()], at: Stamp(1) };
+        evolve(&mut group, &removed);
+        let mut group = group.unwrap();
+        place.take(&mut group, read());
+        assert_eq!(group.member(&ann), None);
+        assert_eq!(group.member(&bob).map(|member| member.role), Some(Role::Admin));
+        // Rows of an earlier group of the name say nothing of this one.
+        let mut another = a_group(Kind::Public).build();
+        place.take(&mut another, Read { gno: Some(Gno(6)), ..read() });
+        assert!(!another.knows(&bob));
+    }
+}
