@@ -121,6 +121,8 @@ pub struct NodesOptions {
     /// Nodes of one zone fail together.
     pub zone: String,
     pub observer: NodesObserver,
+    /// Told what a node that is not part of a cluster yet waits for.
+    pub waits_for: watch::Sender<String>,
 }
 
 impl Default for NodesOptions {
@@ -134,6 +136,7 @@ impl Default for NodesOptions {
             name: String::new(),
             zone: String::new(),
             observer: NodesObserver::default(),
+            waits_for: watch::Sender::default(),
         }
     }
 }

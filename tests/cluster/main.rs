@@ -25,6 +25,7 @@ mod support;
 mod links;
 mod metrics;
 mod nodes;
+mod tls;
 
 mod clients;
 mod history;

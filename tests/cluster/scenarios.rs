@@ -42,6 +42,24 @@ fn three() -> Setup {
     Setup::default()
 }
 
+/// What one of the nodes does, all of them show: there is one cluster.
+pub async fn are_one(nodes: &Nodes) {
+    let mut numbers = BTreeSet::new();
+    for node in nodes.up() {
+        numbers.extend(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
+    }
+    assert!(numbers.len() == nodes.up().count() && !numbers.contains(&0), "each node has a number: {numbers:?}");
+    let world = world(nodes);
+    let mut client = Worker::new(world.clone(), 0, Random::of_seed(0), Arc::default());
+    for group in 0..world.groups.len() {
+        let answer = client.ask(group % world.nodes.len(), group, Action::Create(0)).await;
+        assert_eq!(answer, Some(Answer::Done), "the cluster is ready");
+    }
+    let mut remembered = client.finish();
+    assert_eq!(settle(&world, &mut remembered).await, Vec::<String>::new());
+    assert_eq!(check(&remembered.history), vec![]);
+}
+
 /// One shard has one leader, so the other nodes are followers and nothing else.
 fn one_shard() -> Setup {
     Setup { shards: 1, ..three() }
@@ -81,23 +99,15 @@ async fn three_nodes_form_one_cluster_in_any_order() {
             nodes.launch(&[(first + node) % 3]);
         }
         nodes.until_ready().await;
-        let mut numbers = BTreeSet::new();
-        for node in nodes.up() {
-            numbers.extend(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
-        }
-        assert!(numbers.len() == 3 && !numbers.contains(&0), "each node has a number: {numbers:?}");
-        // What one of them makes all of them show: there is one cluster.
-        let world = world(&nodes);
-        let mut client = Worker::new(world.clone(), 0, Random::of_seed(0), Arc::default());
-        for group in 0..world.groups.len() {
-            let answer = client.ask(group % 3, group, Action::Create(0)).await;
-            assert_eq!(answer, Some(Answer::Done), "the cluster is ready");
-        }
-        let mut remembered = client.finish();
-        assert_eq!(settle(&world, &mut remembered).await, Vec::<String>::new());
-        assert_eq!(check(&remembered.history), vec![]);
+        are_one(&nodes).await;
         nodes.examine();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_is_killed_where_nodes_speak_tls() {
+    let setup = Setup { has_tls: true, ..three() };
+    under("the leader is killed, TLS", setup, Must::ChangeLeader, faults::kill_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
