@@ -38,6 +38,7 @@ mod search;
 mod settled;
 
 mod faults;
+mod garbage;
 mod run;
 mod scenarios;
 

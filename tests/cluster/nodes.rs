@@ -254,6 +254,14 @@ impl Nodes {
         }
     }
 
+    /// Memory of a node's process, as the system counts what is resident.
+    pub fn memory_bytes(&self, number: usize) -> u64 {
+        let State::Up(node) = &self.nodes[number] else { panic!("node {number} does not run") };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).expect("the state of a process");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(|kib: u64| kib * 1024).expect("its memory")
+    }
+
     /// Waits until every node that runs says that it is ready.
     ///
     /// # Panics

@@ -61,7 +61,7 @@ pub(crate) async fn listen(listener: TcpListener, keeper: Arc<Doorkeeper>) {
         match listener.accept().await {
             Ok((stream, from)) => {
                 let (keeper, places, complaints) = (keeper.clone(), places.clone(), complaints.clone());
-                let (stranger, must_go) = strangers.enter();
+                let (stranger, must_go) = strangers.enter(from.ip());
                 tokio::spawn(async move {
                     let met = tokio::select! {
                         met = keeper.meet(stream) => met,
@@ -203,8 +203,17 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::codec::FramedParts;
+
+    use super::super::link::Dialler;
+    use super::super::strangers::STRANGERS_MAX;
     use super::*;
     use crate::net::wire::Call;
+
+    /// Longer than anybody may take who has not proved itself.
+    const LONG: Duration = Duration::from_secs(20);
+    const KEY: &[u8] = b"key";
+    const NODE: Name = Name { cluster: Some(1), node: Some(2) };
 
     /// Answers everything, and counts what it was asked.
     #[derive(Default)]
@@ -227,6 +236,69 @@ mod tests {
             assert_eq!(matches!(response.answer, Answer::Noted), is_begun);
         }
         assert_eq!(desk.0.into_inner(), 1);
+    }
+
+    /// A port that is listened to.
+    async fn port() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let desk = Arc::<Willing>::default();
+        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: Arc::default(), desk };
+        tokio::spawn(listen(listener, Arc::new(keeper)));
+        address
+    }
+
+    async fn is_answered(address: SocketAddr) {
+        let me = Arc::new(RwLock::new(NODE));
+        let runtime = tokio::runtime::Handle::current();
+        let dialler = Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me });
+        let answer = dialler.call_address(&address.to_string(), Call::Greet, Instant::now() + LONG).await;
+        assert!(matches!(answer, Ok(Answer::Noted)), "{answer:?}");
+    }
+
+    async fn is_closed(stream: &mut TcpStream) -> bool {
+        let mut unread = [0; 64];
+        loop {
+            match stream.read(&mut unread).await {
+                Ok(0) | Err(_) => return true,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_makes_room_and_is_sent_away() {
+        let address = port().await;
+        let mut idle = Vec::new();
+        for _ in 0..STRANGERS_MAX {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            // It begins, and goes no further.
+            stream.write_all(&[0, 0, 0, 60, 1]).await.expect("written");
+            idle.push(stream);
+        }
+        let began = Instant::now();
+        is_answered(address).await;
+        assert!(is_closed(&mut idle[0]).await);
+        let is_early = began.elapsed() < handshake::HANDSHAKE_TIMEOUT;
+        assert!(is_early, "it was sent away by the time and not by the one who came");
+        let all = futures::future::join_all(idle.iter_mut().map(is_closed));
+        tokio::time::timeout(LONG, all).await.expect("all are sent away in the end");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_sends_garbage_loses_its_connection_and_nobody_else_does() {
+        let address = port().await;
+        let huge = [&[0xff; 4][..], &[7; 4096]].concat();
+        let noise = [&[0, 0, 1, 0][..], &[0xc1; 256]].concat();
+        let too_long = [&(FRAME_BYTES_MAX as u32 + 1).to_be_bytes()[..], &[7; 4096]].concat();
+        for garbage in [huge, noise, too_long] {
+            let stream = TcpStream::connect(address).await.expect("a connection");
+            let (frames, ..) = handshake::open(stream, KEY, NODE, None).await.expect("it knows the key");
+            let FramedParts { io: mut stream, .. } = frames.into_parts();
+            stream.write_all(&garbage).await.expect("written");
+            tokio::time::timeout(LONG, is_closed(&mut stream)).await.expect("nobody listens to that");
+            is_answered(address).await;
+        }
     }
 
     #[test]
