@@ -20,7 +20,7 @@ use crate::meta::{META, Members, MetaChange, MetaMachine, NodeCard};
 use crate::net::wire::{Answer, Call, JoinAnswer, JoinCall};
 use crate::net::{Name, Net, NetOptions};
 use crate::peer::{Attendant, CallError, NodeId};
-use crate::placement::{Plan, plan};
+use crate::placement::{Plan, Planner};
 use crate::raft::{self, Begin, Peers, RunningReplica, Timings};
 use crate::reception::Reception;
 use crate::slot::{ShardId, places};
@@ -165,6 +165,7 @@ pub(crate) struct Inner {
     /// Shards that were started: a second replica on the same log would ruin it.
     started: Mutex<BTreeSet<ShardId>>,
     replicas: RwLock<FxHashMap<ShardId, Arc<RunningReplica>>>,
+    planner: Planner,
     plans: Mutex<FxHashMap<ShardId, watch::Sender<Plan>>>,
     /// Which nodes there are, as far as this one knows.
     members: watch::Sender<Arc<Members>>,
@@ -246,6 +247,7 @@ impl Cluster {
             .map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
         Ok(Self {
             inner: Arc::new(Inner {
+                planner: Planner::new(options.shards, options.nodes.copies),
                 options,
                 disk,
                 identity,
@@ -394,7 +396,8 @@ impl Inner {
         };
         let links = self.net.as_ref().map(|net| net.links().clone());
         let peers = Peers::new(shard, links, options.election_min, options.nodes.observer);
-        let planned = plan(&self.members.borrow(), shard, options.nodes.copies);
+        let members = self.members.borrow().clone();
+        let planned = self.planner.plans(&members).of(shard);
         let (plan, plans) = watch::channel(planned);
         self.plans.lock().insert(shard, plan);
         let begin = Begin { founds: identity.founder, plan: plans, places: places(shard, options.shards) };
@@ -440,12 +443,13 @@ impl Inner {
     }
 
     /// Takes over which nodes there are.
-    fn follow(&self, members: &Members) {
+    fn follow(&self, members: &Arc<Members>) {
         if let Some(net) = &self.net {
             net.links().set_addresses(members.nodes().iter().map(|card| (card.node, card.address.clone())));
         }
+        let plans = self.planner.plans(members);
         for (shard, planned) in &*self.plans.lock() {
-            let next = plan(members, *shard, self.options.nodes.copies);
+            let next = plans.of(*shard);
             planned.send_if_modified(|known| {
                 *known != next && {
                     *known = next;

@@ -42,11 +42,13 @@ pub struct Setup {
     pub has_shims: bool,
     /// Whether nodes speak TLS to each other.
     pub has_tls: bool,
+    /// Of the first nodes; the others have none.
+    pub zones: &'static [&'static str],
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: 3, joining: 0, shards: 3, toml: String::new(), has_shims: false, has_tls: false }
+        Self { nodes: 3, joining: 0, shards: 3, toml: String::new(), has_shims: false, has_tls: false, zones: &[] }
     }
 }
 
@@ -167,6 +169,9 @@ impl Nodes {
             settings.environment.push(("MUSTER__CLUSTER__LISTEN".into(), place.listens.to_string()));
         }
         settings.environment.push(("MUSTER__HTTP__LISTEN".into(), self.address(number).to_string()));
+        if let Some(zone) = self.setup.zones.get(number) {
+            settings.environment.push(("MUSTER__NODE__ZONE".into(), (*zone).to_owned()));
+        }
         settings.environment.push(("MUSTER__NODE__NAME".into(), format!("node {number}")));
         settings
     }
