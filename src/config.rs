@@ -24,7 +24,7 @@ pub use limits::{Defaults, Edition, LimitsSection, MaxMemberNum, MaxMembers, Pro
 pub use of_app::{AppSettings, OwnKeys};
 pub use sections::{
     AccountMode, Accounts, Actors, Api, Auth, Cluster, Compat, Features, Groups, Http, Ids, Log, LogFormat, Node, Rate,
-    Storage, Wire,
+    Storage, Tls, Wire,
 };
 
 /// What every environment variable that is ours begins with.
@@ -290,6 +290,7 @@ mod tests {
             ("[cluster]\nseeds = [\"a:1\"]\n", &[], &["cluster.key"]),
             ("[cluster]\nseeds = [\"a:1\"]\nkey = \"k\"\nlisten = \"\"\n", &[], &["cluster.listen"]),
             ("[cluster]\nseeds = [\"a:1\"]\nkey = \"k\"\nbootstrap_expect = 2\n", &[], &["bootstrap_expect"]),
+            ("[cluster.tls]\nkey = \"k.pem\"\nca = \"ca.pem\"\n", &[], &["cluster.tls.certificate"]),
             ("[log]\nlevel = \"lo=u=d\"\n", &[], &["log.level"]),
             ("[limits]\nmax_members = { robots = 3 }\n", &[], &["robots"]),
             ("[custom_fields]\nopen = false\ngroup = [{ key = \"a b\" }]\n", &[], &["custom_fields.group"]),

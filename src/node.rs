@@ -11,7 +11,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle};
 use bytes::Bytes;
 use muster_cluster::{
     Attendant, Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodeId, NodesObserver,
-    NodesOptions, OpenError,
+    NodesOptions, OpenError, Tls, TlsError, TlsFiles,
 };
 use rustc_hash::FxHashMap;
 
@@ -44,6 +44,8 @@ const ELECTION_MAX: Duration = Duration::from_millis(1000);
 pub enum NodeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -104,9 +106,10 @@ impl Node {
     /// # Errors
     /// As [`Node::start`].
     pub async fn start_and_tell(config: &Config, tell: impl FnOnce(SocketAddr)) -> Result<Self, NodeError> {
-        let doorway = Doorway::default();
+        let options = cluster_options(config)?;
+        let doorway = Doorway::new(options.nodes.waits_for.subscribe());
         if config.cluster.seeds.is_empty() {
-            let inside = Inside::start(config).await?;
+            let inside = Inside::start(config, options).await?;
             doorway.open(inside.api.clone());
             let front = Front::open(config, &doorway)?;
             tell(front.address);
@@ -114,7 +117,7 @@ impl Node {
         }
         let front = Front::open(config, &doorway)?;
         tell(front.address);
-        match Inside::start(config).await {
+        match Inside::start(config, options).await {
             Ok(inside) => {
                 doorway.open(inside.api.clone());
                 Ok(Self { front, inside })
@@ -240,7 +243,7 @@ struct Inside {
 }
 
 impl Inside {
-    async fn start(config: &Config) -> Result<Self, NodeError> {
+    async fn start(config: &Config, options: ClusterOptions) -> Result<Self, NodeError> {
         let mut apps = config.apps.clone();
         if apps.is_empty() {
             apps.push(config::ensure_app(&config.node.data_dir)?);
@@ -249,7 +252,7 @@ impl Inside {
             .into_iter()
             .map(|app| Ok((config.settings_of(&app)?, app)))
             .collect::<Result<Vec<(AppSettings, config::App)>, ConfigError>>()?;
-        let cluster = Cluster::enter(cluster_options(config)?).await?;
+        let cluster = Cluster::enter(options).await?;
         let limits = |settings: &AppSettings| Arc::new(settings.group_limits(&config.groups));
         let of_apps: AppLimits =
             Arc::new(apps.iter().map(|(settings, app)| (AppId(app.id), limits(settings))).collect::<FxHashMap<_, _>>());
@@ -408,12 +411,22 @@ fn nodes_options(config: &Config) -> Result<NodesOptions, NodeError> {
                 _ => cluster.key.clone(),
             };
             let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let advertise = given(&cluster.advertise);
+            let tls = match &cluster.tls {
+                files if files.is_set() => {
+                    let config::Tls { certificate, key, ca } = files.clone();
+                    let address = advertise.clone().unwrap_or_else(|| listen.to_string());
+                    Some(Tls::load(TlsFiles { certificate, key, ca }, &address)?)
+                }
+                _ => None,
+            };
             Some(NetOptions {
                 listen,
-                advertise: given(&cluster.advertise),
+                advertise,
                 // Checked with the configuration.
                 source: cluster.source.parse().ok(),
                 key: key.expose().as_bytes().to_vec(),
+                tls,
             })
         }
     };
@@ -428,6 +441,7 @@ fn nodes_options(config: &Config) -> Result<NodesOptions, NodeError> {
         copies: cluster.replicas,
         name: config.node.name.clone(),
         zone: config.node.zone.clone(),
+        ..NodesOptions::default()
     })
 }
 

@@ -18,8 +18,9 @@ use crate::reception::Reception;
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two rounds over the seeds.
 const ROUND_EVERY: Duration = Duration::from_millis(250);
-/// What is waited for is said this often.
+/// What is waited for is logged this often, and what is new about it so soon.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+const SAY_NEWS_EVERY: Duration = Duration::from_secs(1);
 /// Hops to the leader of the meta group in one round.
 const HOPS_MAX: usize = 3;
 
@@ -51,19 +52,23 @@ impl Forming<'_> {
     /// It never will: it was refused, or its folder cannot be written.
     pub(crate) async fn run(&self) -> Result<Formed, OpenError> {
         let incarnation = new_incarnation().map_err(|error| self.failed(&error))?;
-        let mut said = None::<Instant>;
+        let mut said = None::<(Instant, String)>;
         loop {
             let waits_for = match self.round().await? {
                 Round::Join(address) => match self.join(address, incarnation).await? {
-                    Some(formed) => return Ok(formed),
-                    None => "a cluster to let this node in".to_owned(),
+                    Ok(formed) => return Ok(formed),
+                    Err(reason) => format!("a cluster to let this node in{reason}"),
                 },
                 Round::Found => return self.found(incarnation),
                 Round::Wait(reason) => reason,
             };
-            if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+            self.options.nodes.waits_for.send_replace(waits_for.clone());
+            let is_due = |(at, before): (Instant, &String)| {
+                at.elapsed() >= if *before == waits_for { SAY_EVERY } else { SAY_NEWS_EVERY }
+            };
+            if said.as_ref().is_none_or(|(at, before)| is_due((*at, before))) {
                 tracing::info!("waiting for {waits_for}");
-                said = Some(Instant::now());
+                said = Some((Instant::now(), waits_for));
             }
             tokio::time::sleep(ROUND_EVERY).await;
         }
@@ -78,19 +83,8 @@ impl Forming<'_> {
         seeds.iter().filter(|seed| seed.as_str() != self.net.advertised())
     }
 
-    async fn call(&self, address: &str, call: Call) -> Option<Answer> {
-        let answer = self.net.call_address(address, call, Instant::now() + CALL_TIMEOUT).await;
-        match answer {
-            Ok(answer) => Some(answer),
-            Err(HandshakeError::WrongKey) => {
-                tracing::error!(address, "the node there has another cluster.key");
-                None
-            }
-            Err(error) => {
-                tracing::debug!(address, %error, "a seed does not answer");
-                None
-            }
-        }
+    async fn call(&self, address: &str, call: Call) -> Result<Answer, HandshakeError> {
+        self.net.call_address(address, call, Instant::now() + CALL_TIMEOUT).await
     }
 
     /// Greets all seeds, and asks for their promises if this node is the one to form a cluster.
@@ -98,12 +92,13 @@ impl Forming<'_> {
         let greetings = self.others().map(|seed| async move { (seed, self.call(seed, Call::Greet).await) });
         let greetings = futures::future::join_all(greetings).await;
         let mut present = 1;
+        // Why seeds are not there, as what is waited for may be somebody to mend that.
+        let mut absent = String::new();
         for (seed, answer) in &greetings {
-            if let Some(Answer::Greeting { cluster, .. }) = answer {
-                present += 1;
-                if cluster.is_some() {
-                    return Ok(Round::Join((*seed).clone()));
-                }
+            match answer {
+                Ok(Answer::Greeting { cluster: Some(_), .. }) => return Ok(Round::Join((*seed).clone())),
+                Ok(_) => present += 1,
+                Err(error) => absent.push_str(&format!("; {seed}: {error}")),
             }
         }
         let nodes = &self.options.nodes;
@@ -112,10 +107,10 @@ impl Forming<'_> {
         sorted.sort();
         if sorted.first().is_none_or(|first| first.as_str() != self.net.advertised()) {
             let first = sorted.first().map_or("nobody", |first| first.as_str());
-            return Ok(Round::Wait(format!("{first}, the first of the seeds, to form a cluster")));
+            return Ok(Round::Wait(format!("{first}, the first of the seeds, to form a cluster{absent}")));
         }
         if present < expected {
-            return Ok(Round::Wait(format!("{expected} nodes, {present} are there")));
+            return Ok(Round::Wait(format!("{expected} nodes, {present} are there{absent}")));
         }
         let cluster = self.reception.promised().unwrap_or_else(rand::random);
         let mine = self.reception.promise(cluster).map_err(|error| self.failed(&error))?;
@@ -123,8 +118,8 @@ impl Forming<'_> {
         let mut promised = 1;
         for answer in futures::future::join_all(promises).await {
             match answer {
-                Some(Answer::Promised { to }) if to == mine => promised += 1,
-                Some(Answer::Promised { to }) => {
+                Ok(Answer::Promised { to }) if to == mine => promised += 1,
+                Ok(Answer::Promised { to }) => {
                     tracing::error!(
                         cluster = format_args!("{to:016x}"),
                         "a seed has promised itself to another cluster: its data folder must be removed, or this one's"
@@ -146,8 +141,8 @@ impl Forming<'_> {
         Ok(Formed { identity, members: Vec::new() })
     }
 
-    /// Asks to be let in, wherever the leader of the meta group is; `None`: it is not known now.
-    async fn join(&self, mut address: String, incarnation: u32) -> Result<Option<Formed>, OpenError> {
+    /// Asks to be let in, wherever the leader of the meta group is; if it is not known now, perhaps why.
+    async fn join(&self, mut address: String, incarnation: u32) -> Result<Result<Formed, String>, OpenError> {
         let nodes = &self.options.nodes;
         let join = JoinCall {
             promised: self.reception.promised(),
@@ -158,18 +153,19 @@ impl Forming<'_> {
         };
         for _ in 0..HOPS_MAX {
             match self.call(&address, Call::Join(join.clone())).await {
-                Some(Answer::Joined(JoinAnswer::Welcome { cluster, node, shards, members })) => {
+                Ok(Answer::Joined(JoinAnswer::Welcome { cluster, node, shards, members })) => {
                     tracing::info!(cluster = format_args!("{cluster:016x}"), "joined");
                     let identity = Identity { shards, cluster, node, founder: false };
-                    return Ok(Some(Formed { identity, members }));
+                    return Ok(Ok(Formed { identity, members }));
                 }
-                Some(Answer::Joined(JoinAnswer::Ask(Some(leader)))) => address = leader,
-                Some(Answer::Joined(JoinAnswer::Refused(reason))) => {
+                Ok(Answer::Joined(JoinAnswer::Ask(Some(leader)))) => address = leader,
+                Ok(Answer::Joined(JoinAnswer::Refused(reason))) => {
                     return Err(self.failed(&format!("the cluster does not let this node in: {reason}")));
                 }
-                _ => return Ok(None),
+                Ok(_) => break,
+                Err(error) => return Ok(Err(format!("; {address}: {error}"))),
             }
         }
-        Ok(None)
+        Ok(Err(String::new()))
     }
 }

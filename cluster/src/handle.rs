@@ -20,7 +20,7 @@ use crate::meta::{META, Members, MetaChange, MetaMachine, NodeCard};
 use crate::net::wire::{Answer, Call, JoinAnswer, JoinCall};
 use crate::net::{Name, Net, NetOptions};
 use crate::peer::{Attendant, CallError, NodeId};
-use crate::placement::{Plan, plan};
+use crate::placement::{Plan, Planner};
 use crate::raft::{self, Begin, Peers, RunningReplica, Timings};
 use crate::reception::Reception;
 use crate::slot::{ShardId, places};
@@ -121,6 +121,8 @@ pub struct NodesOptions {
     /// Nodes of one zone fail together.
     pub zone: String,
     pub observer: NodesObserver,
+    /// Told what a node that is not part of a cluster yet waits for.
+    pub waits_for: watch::Sender<String>,
 }
 
 impl Default for NodesOptions {
@@ -134,6 +136,7 @@ impl Default for NodesOptions {
             name: String::new(),
             zone: String::new(),
             observer: NodesObserver::default(),
+            waits_for: watch::Sender::default(),
         }
     }
 }
@@ -162,6 +165,7 @@ pub(crate) struct Inner {
     /// Shards that were started: a second replica on the same log would ruin it.
     started: Mutex<BTreeSet<ShardId>>,
     replicas: RwLock<FxHashMap<ShardId, Arc<RunningReplica>>>,
+    planner: Planner,
     plans: Mutex<FxHashMap<ShardId, watch::Sender<Plan>>>,
     /// Which nodes there are, as far as this one knows.
     members: watch::Sender<Arc<Members>>,
@@ -245,6 +249,7 @@ impl Cluster {
             .map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
         Ok(Self {
             inner: Arc::new(Inner {
+                planner: Planner::new(options.shards, options.nodes.copies),
                 options,
                 disk,
                 identity,
@@ -409,7 +414,8 @@ impl Inner {
         };
         let links = self.net.as_ref().map(|net| net.links().clone());
         let peers = Peers::new(shard, links, options.election_min, options.nodes.observer);
-        let planned = plan(&self.members.borrow(), shard, options.nodes.copies);
+        let members = self.members.borrow().clone();
+        let planned = self.planner.plans(&members).of(shard);
         let (plan, plans) = watch::channel(planned);
         self.plans.lock().insert(shard, plan);
         let begin = Begin {
@@ -460,12 +466,13 @@ impl Inner {
     }
 
     /// Takes over which nodes there are.
-    fn follow(&self, members: &Members) {
+    fn follow(&self, members: &Arc<Members>) {
         if let Some(net) = &self.net {
             net.links().set_addresses(members.nodes().iter().map(|card| (card.node, card.address.clone())));
         }
+        let plans = self.planner.plans(members);
         for (shard, planned) in &*self.plans.lock() {
-            let next = plan(members, *shard, self.options.nodes.copies);
+            let next = plans.of(*shard);
             planned.send_if_modified(|known| {
                 *known != next && {
                     *known = next;

@@ -27,7 +27,7 @@ pub use handle::{
     ShardHandle,
 };
 pub use meta::{Members, NodeCard};
-pub use net::NetOptions;
+pub use net::{NetOptions, Tls, TlsError, TlsFiles};
 pub use peer::{Attendant, CallError, NodeId};
 pub use process::{disable_huge_pages, step_back};
 pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use actix_web::http::ConnectionType;
 use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::watch;
 
 use super::error::{Failure, UNAVAILABLE};
 use super::{Api, json, openapi};
@@ -15,32 +16,36 @@ const WAITS: &str = "the node waits for others of its cluster";
 const STOPS: &str = "the node is being stopped";
 
 /// Leads to the front door once it is there. Cheap to clone: every HTTP worker has one.
-#[derive(Clone, Default)]
-pub struct Doorway(Arc<Way>);
-
-#[derive(Default)]
-struct Way {
-    door: OnceLock<Api>,
-    is_closing: AtomicBool,
+#[derive(Clone)]
+pub struct Doorway {
+    door: Arc<OnceLock<Api>>,
+    is_closing: Arc<AtomicBool>,
+    /// For what, as far as that has been said.
+    waits_for: watch::Receiver<String>,
 }
 
 impl Doorway {
+    /// One without a door behind it; meanwhile callers hear what the node waits for.
+    pub fn new(waits_for: watch::Receiver<String>) -> Self {
+        Self { door: Arc::default(), is_closing: Arc::default(), waits_for }
+    }
+
     /// From now on requests are answered by this door; the first one stays.
     pub fn open(&self, api: Api) {
-        let _ = self.0.door.set(api);
+        let _ = self.door.set(api);
     }
 
     /// From now on every answer is the last one of its connection, and `/readyz` sends callers elsewhere.
     pub fn close(&self) {
-        self.0.is_closing.store(true, Ordering::Relaxed);
+        self.is_closing.store(true, Ordering::Relaxed);
     }
 
     async fn answer(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-        let is_closing = self.0.is_closing.load(Ordering::Relaxed);
-        let mut response = match self.0.door.get() {
+        let is_closing = self.is_closing.load(Ordering::Relaxed);
+        let mut response = match self.door.get() {
             Some(_) if is_closing && request.uri().path() == "/readyz" => not_ready(STOPS),
             Some(api) => api.answer(request, payload).await,
-            None => not_yet(request.uri().path()),
+            None => not_yet(request.uri().path(), &self.waits_for.borrow()),
         };
         if is_closing {
             response.head_mut().set_connection_type(ConnectionType::Close);
@@ -62,10 +67,13 @@ fn not_ready(why: &str) -> HttpResponse {
     HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body(format!("{why}\n"))
 }
 
-fn not_yet(path: &str) -> HttpResponse {
+fn not_yet(path: &str, waits_for: &str) -> HttpResponse {
     match path {
         "/healthz" => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n"),
-        "/readyz" => not_ready(WAITS),
+        "/readyz" => {
+            let reason = if waits_for.is_empty() { String::new() } else { format!(": {waits_for}") };
+            not_ready(&format!("{WAITS}{reason}"))
+        }
         "/metrics" => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::get().render()),
         "/openapi.json" => HttpResponse::Ok().content_type("application/json").body(openapi::document()),
         _ => {
@@ -83,9 +91,9 @@ mod tests {
 
     #[test]
     fn a_node_that_waits_says_so_everywhere() {
-        assert_eq!(not_yet("/healthz").status(), StatusCode::OK);
-        assert_eq!(not_yet("/readyz").status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(not_yet("/healthz", "").status(), StatusCode::OK);
+        assert_eq!(not_yet("/readyz", "3 nodes").status(), StatusCode::SERVICE_UNAVAILABLE);
         // The admin plane answers 200 with a code, whatever became of the request.
-        assert_eq!(not_yet("/v4/group_open_http_svc/create_group").status(), StatusCode::OK);
+        assert_eq!(not_yet("/v4/group_open_http_svc/create_group", "").status(), StatusCode::OK);
     }
 }

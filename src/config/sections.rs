@@ -63,6 +63,26 @@ pub struct Cluster {
     pub key: Secret,
     /// Fixed when the cluster is formed. 0: what it has; a new one gets two per core, 4 at least.
     pub shards: u16,
+    pub tls: Tls,
+}
+
+/// Encryption between nodes, each with a certificate of one CA. Files in PEM; all empty: none. Differs between nodes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// The node's own, then those between it and the CA.
+    pub certificate: PathBuf,
+    /// Of the certificate.
+    pub key: PathBuf,
+    /// Whose certificates are taken for those of nodes.
+    pub ca: PathBuf,
+}
+
+impl Tls {
+    /// Checked: all of it is set, or none.
+    pub fn is_set(&self) -> bool {
+        !self.certificate.as_os_str().is_empty()
+    }
 }
 
 /// An address, or an empty text.
@@ -95,6 +115,7 @@ impl Default for Cluster {
             replicas: 3,
             key: Secret::default(),
             shards: 0,
+            tls: Tls::default(),
         }
     }
 }
@@ -405,6 +426,14 @@ fn validate_cluster(cluster: &Cluster) -> Result<(), ConfigError> {
     }
     if !cluster.source.is_empty() && cluster.source.parse::<std::net::IpAddr>().is_err() {
         return wrong("cluster.source", format!("{:?} is no address", cluster.source));
+    }
+    let Tls { certificate, key, ca } = &cluster.tls;
+    let files = [("cluster.tls.certificate", certificate), ("cluster.tls.key", key), ("cluster.tls.ca", ca)];
+    let is_set = |path: &PathBuf| !path.as_os_str().is_empty();
+    if let Some((missing, _)) = files.iter().find(|(_, path)| !is_set(path))
+        && files.iter().any(|(_, path)| is_set(path))
+    {
+        return wrong(missing, "TLS needs a certificate, its key and the CA, or none of them".to_owned());
     }
     if cluster.seeds.is_empty() {
         return Ok(());

@@ -25,6 +25,7 @@ mod support;
 mod links;
 mod metrics;
 mod nodes;
+mod tls;
 
 mod clients;
 mod history;
@@ -37,6 +38,7 @@ mod search;
 mod settled;
 
 mod faults;
+mod garbage;
 mod run;
 mod scenarios;
 

@@ -9,6 +9,7 @@ use crate::links::{Links, Place};
 use crate::metrics::Metrics;
 use crate::shim::Shim;
 use crate::support::{APP, Client, KEY, Node, Settings, Stopped};
+use crate::tls::{Authority, Papers};
 
 /// Nodes of a run listen at these ports, each on an address of its own; below the ports that the system gives away.
 const CLUSTER_PORT: u16 = 7400;
@@ -19,6 +20,8 @@ const LINK_OFFSET: u8 = 100;
 const BLOCKS_MAX: u8 = 50;
 /// Between nodes of one cluster.
 const CLUSTER_KEY: &str = "a key that only the nodes of this test have";
+/// What the variables begin with that name a node's certificate.
+const TLS_VARIABLES: &str = "MUSTER__CLUSTER__TLS__";
 /// How long nodes may take to become one cluster, to come back, or to be rebuilt: two cores for all of them.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -37,11 +40,15 @@ pub struct Setup {
     pub toml: String,
     /// Whether disks can be made to fail.
     pub has_shims: bool,
+    /// Whether nodes speak TLS to each other.
+    pub has_tls: bool,
+    /// Of the first nodes; the others have none.
+    pub zones: &'static [&'static str],
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: 3, joining: 0, shards: 3, toml: String::new(), has_shims: false }
+        Self { nodes: 3, joining: 0, shards: 3, toml: String::new(), has_shims: false, has_tls: false, zones: &[] }
     }
 }
 
@@ -52,6 +59,9 @@ pub struct Nodes {
     setup: Setup,
     nodes: Vec<State>,
     shims: Vec<Shim>,
+    /// What each node shows to others, if anything.
+    papers: Vec<Option<Papers>>,
+    _authority: Option<Authority>,
 }
 
 enum State {
@@ -79,7 +89,32 @@ impl Nodes {
         let count = setup.nodes + setup.joining;
         let (links, places) = places(count);
         let shims = (0..count).filter(|_| setup.has_shims).map(|_| Shim::build()).collect();
-        Self { links, places, nodes: (0..count).map(|_| State::New).collect(), setup, shims }
+        let authority = setup.has_tls.then(Authority::new);
+        let papers = places.iter().map(|place| Some(authority.as_ref()?.certify(place.advertised.ip()))).collect();
+        let nodes = (0..count).map(|_| State::New).collect();
+        Self { links, places, nodes, setup, shims, papers, _authority: authority }
+    }
+
+    /// Has a node that does not run show something else to the others, or nothing.
+    pub fn set_papers(&mut self, number: usize, papers: Option<Papers>) {
+        self.papers[number] = papers;
+    }
+
+    pub fn papers(&self, number: usize) -> Option<&Papers> {
+        self.papers[number].as_ref()
+    }
+
+    /// Where a node listens for others, and where they dial it.
+    pub fn place(&self, number: usize) -> Place {
+        self.places[number]
+    }
+
+    /// What a node that runs has logged so far.
+    pub fn log(&self, number: usize) -> String {
+        match &self.nodes[number] {
+            State::Up(node) | State::Paused(node) => node.log(),
+            _ => panic!("node {number} does not run"),
+        }
     }
 
     /// Starts nodes at once: new ones, or with what their folders hold. Waits until their processes listen, not until
@@ -97,6 +132,9 @@ impl Nodes {
                 State::Down(stopped) => (stopped.folder, stopped.settings),
                 State::Up(_) | State::Paused(_) | State::Between => panic!("node {number} runs already"),
             };
+            let mut settings = settings;
+            settings.environment.retain(|(name, _)| !name.starts_with(TLS_VARIABLES));
+            settings.environment.extend(self.papers[*number].iter().flat_map(Papers::environment));
             let start = move || Node::try_start_in(folder, settings);
             starting.push((*number, std::thread::spawn(start)));
         }
@@ -131,6 +169,9 @@ impl Nodes {
             settings.environment.push(("MUSTER__CLUSTER__LISTEN".into(), place.listens.to_string()));
         }
         settings.environment.push(("MUSTER__HTTP__LISTEN".into(), self.address(number).to_string()));
+        if let Some(zone) = self.setup.zones.get(number) {
+            settings.environment.push(("MUSTER__NODE__ZONE".into(), (*zone).to_owned()));
+        }
         settings.environment.push(("MUSTER__NODE__NAME".into(), format!("node {number}")));
         settings
     }
@@ -230,6 +271,14 @@ impl Nodes {
         }
     }
 
+    /// Memory of a node's process, as the system counts what is resident.
+    pub fn memory_bytes(&self, number: usize) -> u64 {
+        let State::Up(node) = &self.nodes[number] else { panic!("node {number} does not run") };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).expect("the state of a process");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(|kib: u64| kib * 1024).expect("its memory")
+    }
+
     /// Waits until every node that runs says that it is ready.
     ///
     /// # Panics
@@ -248,7 +297,7 @@ impl Nodes {
         }
     }
 
-    async fn ready(&self, number: usize) -> Result<(u16, String), String> {
+    pub async fn ready(&self, number: usize) -> Result<(u16, String), String> {
         let (status, body) = self.get(number, "/readyz").await?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }

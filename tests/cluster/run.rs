@@ -26,6 +26,8 @@ const CALM_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long shards may take to find other leaders.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many nodes vote in a shard.
+const COPIES: u64 = 3;
 /// How long they may take to be spread evenly, over nodes that have just come.
 const EVEN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a node that lost everything may take to be rebuilt from the others.
@@ -182,19 +184,25 @@ impl Run {
         }
     }
 
-    /// Waits until every node that runs leads as many shards as any other, or one more or less.
+    /// Waits until every node that runs leads and votes in as many shards as any other, or one more or less.
     pub async fn until_even(&self) {
         let until = Instant::now() + EVEN_TIMEOUT;
+        let shards = u64::from(self.nodes.shards());
+        let even = |of: &[u64], all: u64| {
+            let apart = of.iter().max().zip(of.iter().min()).map(|(most, least)| most - least);
+            of.iter().sum::<u64>() == all && apart.is_some_and(|apart| apart <= 1)
+        };
         loop {
-            let mut led = Vec::new();
+            let (mut led, mut votes) = (Vec::new(), Vec::new());
             for node in self.nodes.up() {
-                led.extend(self.nodes.metrics(node).await.map(|metrics| metrics.shards_led()));
+                let metrics = self.nodes.metrics(node).await.unwrap_or_default();
+                led.push(metrics.shards_led());
+                votes.push(metrics.shards_voting());
             }
-            let all = led.iter().sum::<u64>() == u64::from(self.nodes.shards()) && led.len() == self.nodes.up().count();
-            if all && led.iter().max().zip(led.iter().min()).is_some_and(|(most, least)| most - least <= 1) {
-                return self.note(format!("the nodes lead {led:?} shards"));
+            if even(&led, shards) && even(&votes, shards * COPIES) {
+                return self.note(format!("the nodes lead {led:?} shards and vote in {votes:?}"));
             }
-            assert!(Instant::now() < until, "the nodes lead {led:?} shards after {EVEN_TIMEOUT:?}");
+            assert!(Instant::now() < until, "nodes lead {led:?} and vote in {votes:?} after {EVEN_TIMEOUT:?}");
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::checker::check;
 use crate::clients::Worker;
@@ -17,6 +18,9 @@ const ROUNDS_VARIABLE: &str = "MUSTER_FAULT_ROUNDS";
 const LOG_BYTES: usize = 1 << 20;
 /// A small log, and small files, so that all of it is written, cut and read again within a run.
 const SMALL_LOG: &str = "[storage]\nlog_bytes_max = 1048576\nmemtable_bytes = 4194304\nwal_bytes = 4194304\n";
+/// How long voters may take to be where zones want them.
+const ZONES_TIMEOUT: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often a paused leader is woken in one run.
 const PAUSES: usize = 3;
 /// How often a lonely node is killed and started again.
@@ -40,6 +44,24 @@ async fn under(name: &'static str, setup: Setup, must: Must, fault: impl AsyncFn
 
 fn three() -> Setup {
     Setup::default()
+}
+
+/// What one of the nodes does, all of them show: there is one cluster.
+pub async fn are_one(nodes: &Nodes) {
+    let mut numbers = BTreeSet::new();
+    for node in nodes.up() {
+        numbers.extend(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
+    }
+    assert!(numbers.len() == nodes.up().count() && !numbers.contains(&0), "each node has a number: {numbers:?}");
+    let world = world(nodes);
+    let mut client = Worker::new(world.clone(), 0, Random::of_seed(0), Arc::default());
+    for group in 0..world.groups.len() {
+        let answer = client.ask(group % world.nodes.len(), group, Action::Create(0)).await;
+        assert_eq!(answer, Some(Answer::Done), "the cluster is ready");
+    }
+    let mut remembered = client.finish();
+    assert_eq!(settle(&world, &mut remembered).await, Vec::<String>::new());
+    assert_eq!(check(&remembered.history), vec![]);
 }
 
 /// One shard has one leader, so the other nodes are followers and nothing else.
@@ -81,23 +103,36 @@ async fn three_nodes_form_one_cluster_in_any_order() {
             nodes.launch(&[(first + node) % 3]);
         }
         nodes.until_ready().await;
-        let mut numbers = BTreeSet::new();
-        for node in nodes.up() {
-            numbers.extend(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
-        }
-        assert!(numbers.len() == 3 && !numbers.contains(&0), "each node has a number: {numbers:?}");
-        // What one of them makes all of them show: there is one cluster.
-        let world = world(&nodes);
-        let mut client = Worker::new(world.clone(), 0, Random::of_seed(0), Arc::default());
-        for group in 0..world.groups.len() {
-            let answer = client.ask(group % 3, group, Action::Create(0)).await;
-            assert_eq!(answer, Some(Answer::Done), "the cluster is ready");
-        }
-        let mut remembered = client.finish();
-        assert_eq!(settle(&world, &mut remembered).await, Vec::<String>::new());
-        assert_eq!(check(&remembered.history), vec![]);
+        are_one(&nodes).await;
         nodes.examine();
     }
+}
+
+/// Of two zones each has voters of every shard: the only node of one votes in all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_only_node_of_a_zone_votes_in_every_shard() {
+    let _turn = turn().await;
+    let nodes =
+        Nodes::start(Setup { nodes: 4, shards: 4, zones: &["north", "north", "north", "south"], ..three() }).await;
+    let until = Instant::now() + ZONES_TIMEOUT;
+    loop {
+        let mut votes = Vec::new();
+        for node in nodes.up() {
+            votes.push(nodes.metrics(node).await.unwrap_or_default().shards_voting());
+        }
+        if votes[3] == 4 && votes.iter().sum::<u64>() == 12 && votes[..3].iter().all(|votes| (2..=3).contains(votes)) {
+            break;
+        }
+        assert!(Instant::now() < until, "the nodes vote in {votes:?} shards");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    are_one(&nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_is_killed_where_nodes_speak_tls() {
+    let setup = Setup { has_tls: true, ..three() };
+    under("the leader is killed, TLS", setup, Must::ChangeLeader, faults::kill_leader).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

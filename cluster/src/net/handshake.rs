@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The proof is HMAC-SHA256 under the cluster's key, so the key itself never travels and a recorded beginning cannot be
-//! played again. What follows is not encrypted: for that there is TLS.
+//! played again. What follows is not encrypted: for that there is TLS (`tls.rs`), and then all of this runs inside it.
 
 use std::io;
 use std::sync::LazyLock;
@@ -22,13 +22,14 @@ use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
+use super::tls;
 use super::wire::{OLDEST_VERSION, VERSION};
 use crate::raft::{decode, encode};
 
 /// A frame before the proof; nothing longer is read from somebody unknown.
 const OPENING_BYTES_MAX: usize = 1024;
 /// A beginning that takes longer is given up.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Who a node says it is. Both are `None` until it belongs to a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,13 +92,31 @@ pub(crate) enum HandshakeError {
     Refused(String),
     #[error("it is node {}, and {expected:016x} was expected", found.map_or("none".into(), |node| format!("{node:016x}")))]
     WrongNode { expected: u64, found: Option<u64> },
+    #[error("this is not how a node begins")]
+    NotANode,
     #[error("it does not answer in time")]
     TimedOut,
+    #[error("it took long, and had to make room for others that begin")]
+    Crowded,
+    #[error("there are as many connections as there may be")]
+    Full,
+    /// Its words, not of the one who connected.
+    #[error("it was turned away: {0}")]
+    TurnedAway(&'static str),
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Tls(String),
+    #[error("{0}")]
+    Io(io::Error),
 }
 
-type Frames<S> = Framed<S, LengthDelimitedCodec>;
+impl From<io::Error> for HandshakeError {
+    fn from(error: io::Error) -> Self {
+        // What TLS has to say comes with whatever was read or written when it was found out.
+        tls::reason(&error).map_or(Self::Io(error), Self::Tls)
+    }
+}
+
+pub(super) type Frames<S> = Framed<S, LengthDelimitedCodec>;
 
 /// A framed connection whose frames are short until the handshake is over.
 fn framed<S: AsyncRead + AsyncWrite>(stream: S) -> Frames<S> {
@@ -145,7 +164,10 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(Frames<S>, Name), HandshakeError> {
     let mut frames = framed(stream);
     let run = async {
-        let opening: Opening = receive(&mut frames).await?;
+        let opening: Opening = receive(&mut frames).await.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData if tls::reason(&error).is_none() => HandshakeError::NotANode,
+            _ => error.into(),
+        })?;
         let version = opening.newest.min(VERSION);
         let reason = if opening.magic != MAGIC {
             Some("this is not how a node begins".to_owned())
@@ -174,7 +196,12 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     Ok((frames, name))
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, HandshakeError>>) -> Result<T, HandshakeError> {
+/// Tells somebody who cannot begin why, in the form of a reply.
+pub(super) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, reason: &str) -> io::Result<()> {
+    send(&mut framed(stream), &Reply::Refused(reason.to_owned())).await
+}
+
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, HandshakeError>>) -> Result<T, HandshakeError> {
     tokio::time::timeout(HANDSHAKE_TIMEOUT, work).await.unwrap_or(Err(HandshakeError::TimedOut))
 }
 

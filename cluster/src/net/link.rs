@@ -9,11 +9,13 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use tarpc::client::{Channel, Config, RpcError};
 use tarpc::context;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::runtime::Handle;
 use tokio_serde::formats::MessagePack;
 
-use super::handshake::{self, HandshakeError, Name, TheirClock};
+use super::handshake::{self, Frames, HandshakeError, Name, TheirClock};
+use super::tls::Tls;
 use super::wire::{Answer, Call, Request, Response};
 use crate::peer::CallError;
 
@@ -29,13 +31,13 @@ const SILENT_FOR: Duration = Duration::from_secs(2);
 /// Calls under way on one connection; further ones wait for one of them.
 const CALLS_MAX: usize = 4096;
 
-type Frames = tokio_util::codec::Framed<TcpStream, tokio_util::codec::LengthDelimitedCodec>;
-
 /// Who this node is to others, and how it reaches them.
 pub(crate) struct Dialler {
     /// Connections live on this runtime.
     pub(crate) runtime: Handle,
     pub(crate) key: Vec<u8>,
+    /// `None`: what is said is not encrypted.
+    pub(crate) tls: Option<Tls>,
     /// The local address that connections leave from; `None`: the system's choice.
     pub(crate) source: Option<IpAddr>,
     pub(crate) me: Arc<RwLock<Name>>,
@@ -89,10 +91,13 @@ impl Dialler {
         let opening = self.runtime.spawn(async move {
             let stream = tokio::time::timeout(CONNECT_TIMEOUT, dialler.connect(&address));
             let stream = stream.await.map_err(|_| HandshakeError::TimedOut)??;
-            let me = *dialler.me.read();
-            let (mut frames, _, clock) = handshake::open(stream, &dialler.key, me, expected).await?;
-            frames.codec_mut().set_max_frame_length(FRAME_BYTES_MAX);
-            Ok(dialler.run(frames, clock))
+            match &dialler.tls {
+                None => dialler.greet(stream, expected).await,
+                Some(tls) => {
+                    let stream = async { Ok(tls.connect(&address, stream).await?) };
+                    dialler.greet(handshake::within(stream).await?, expected).await
+                }
+            }
         });
         opening.await.unwrap_or(Err(HandshakeError::TimedOut))
     }
@@ -115,7 +120,21 @@ impl Dialler {
         Err(failed)
     }
 
-    fn run(&self, frames: Frames, clock: TheirClock) -> Open {
+    /// Begins the conversation on a fresh connection.
+    async fn greet<S>(&self, stream: S, expected: Option<u64>) -> Result<Open, HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let me = *self.me.read();
+        let (mut frames, _, clock) = handshake::open(stream, &self.key, me, expected).await?;
+        frames.codec_mut().set_max_frame_length(FRAME_BYTES_MAX);
+        Ok(self.run(frames, clock))
+    }
+
+    fn run<S>(&self, frames: Frames<S>, clock: TheirClock) -> Open
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let transport = tarpc::serde_transport::new(frames, MessagePack::default());
         let mut config = Config::default();
         config.max_in_flight_requests = CALLS_MAX;

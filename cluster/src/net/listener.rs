@@ -1,63 +1,141 @@
 //! Calls of other nodes: accepted, answered, bounded.
+//!
+//! Whoever reaches the port may begin. Until it has proved that it knows the cluster's key it gets little: a short
+//! time, a short frame, one of few places, and a line in the log only now and then.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use parking_lot::RwLock;
 use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel, Config, serve};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
 use tokio_serde::formats::MessagePack;
 
 use super::Desk;
-use super::handshake::{self, HandshakeError, Name, clock_ms};
+use super::complaints::Complaints;
+use super::handshake::{self, Frames, HandshakeError, Name, clock_ms};
 use super::link::FRAME_BYTES_MAX;
+use super::strangers::Strangers;
+use super::tls::Tls;
 use super::wire::{Answer, Request, Response};
 
-/// Connections at the same time, those that have not proved themselves included.
+/// Connections of nodes at the same time.
 const CONNECTIONS_MAX: usize = 512;
 /// Calls of one connection under way; the next ones are refused.
 const CALLS_MAX: usize = 8192;
+/// Whoever is refused gets so long to read why.
+const PARTING_TIMEOUT: Duration = Duration::from_millis(500);
+/// Bytes of somebody refused that are read and thrown away.
+const PARTING_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a connection begins with: a short frame of a node, whose length has a first byte of 0, or TLS.
+const FIRST_BYTE: u8 = 0;
+const FIRST_BYTE_OF_TLS: u8 = 0x16;
 
 /// What a listener needs to know.
 pub(crate) struct Doorkeeper {
     pub(crate) key: Vec<u8>,
+    /// `None`: what is said is not encrypted.
+    pub(crate) tls: Option<Tls>,
     pub(crate) me: Arc<RwLock<Name>>,
     pub(crate) desk: Arc<dyn Desk>,
+}
+
+/// A node that has proved itself.
+enum Guest {
+    Plain(Frames<TcpStream>),
+    Tls(Box<Frames<TlsStream<TcpStream>>>),
 }
 
 /// Accepts connections for as long as the runtime lives.
 pub(crate) async fn listen(listener: TcpListener, keeper: Arc<Doorkeeper>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (strangers, complaints) = (Arc::<Strangers>::default(), Arc::<Complaints>::default());
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, from)) => {
-                let keeper = keeper.clone();
+                let (keeper, places, complaints) = (keeper.clone(), places.clone(), complaints.clone());
+                let (stranger, must_go) = strangers.enter(from.ip());
                 tokio::spawn(async move {
-                    if let Err(error) = keeper.converse(stream).await {
-                        tracing::warn!(%from, %error, "a connection to the cluster's port was refused");
+                    let met = tokio::select! {
+                        met = keeper.meet(stream) => met,
+                        _ = must_go => Err(HandshakeError::Crowded),
+                    };
+                    drop(stranger);
+                    match (met, places.try_acquire()) {
+                        (Ok((Guest::Plain(frames), name)), Ok(_place)) => keeper.converse(frames, name).await,
+                        (Ok((Guest::Tls(frames), name)), Ok(_place)) => keeper.converse(*frames, name).await,
+                        (Ok(_), Err(_)) => complaints.say(from, &HandshakeError::Full),
+                        (Err(error), _) => complaints.say(from, &error),
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
                 // Out of file descriptors, most likely: that passes.
                 tracing::warn!(%error, "no connection can be accepted from other nodes");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
 impl Doorkeeper {
-    async fn converse(self: &Arc<Self>, stream: TcpStream) -> Result<(), HandshakeError> {
+    /// Finds out who has connected.
+    async fn meet(&self, stream: TcpStream) -> Result<(Guest, Name), HandshakeError> {
         stream.set_nodelay(true)?;
+        let mut first = [0];
+        let begins = async { Ok(stream.peek(&mut first).await?) };
+        if handshake::within(begins).await? == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
+        match (&self.tls, first[0]) {
+            (None, FIRST_BYTE) => {
+                let (frames, name) = self.accept(stream).await?;
+                Ok((Guest::Plain(frames), name))
+            }
+            (Some(tls), FIRST_BYTE_OF_TLS) => {
+                let accepted = handshake::within(async { Ok(tls.accept(stream).await) }).await?;
+                let stream = match accepted {
+                    Ok(stream) => stream,
+                    Err((error, stream)) => {
+                        part(stream).await;
+                        return Err(error.into());
+                    }
+                };
+                let (frames, name) = self.accept(stream).await?;
+                Ok((Guest::Tls(Box::new(frames)), name))
+            }
+            (Some(_), FIRST_BYTE) => Err(turn_away(
+                stream,
+                "it speaks TLS only: cluster.tls is set there, and must be here as well",
+                "it does not speak TLS: cluster.tls is set here, and must be there as well",
+            )
+            .await),
+            (None, FIRST_BYTE_OF_TLS) => Err(turn_away(
+                stream,
+                "it speaks no TLS",
+                "it speaks TLS: cluster.tls is set there, and must be here as well",
+            )
+            .await),
+            _ => Err(HandshakeError::NotANode),
+        }
+    }
+
+    async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<(Frames<S>, Name), HandshakeError> {
         let me = *self.me.read();
-        let (mut frames, from) = handshake::accept(stream, &self.key, me, |them| refuses(me, them)).await?;
+        handshake::accept(stream, &self.key, me, |them| refuses(me, them)).await
+    }
+
+    async fn converse<S>(&self, mut frames: Frames<S>, from: Name)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         frames.codec_mut().set_max_frame_length(FRAME_BYTES_MAX);
         let transport = tarpc::serde_transport::new(frames, MessagePack::default());
         let channel = BaseChannel::new(Config::default(), transport);
@@ -72,8 +150,25 @@ impl Doorkeeper {
         while let Some(call) = calls.next().await {
             tokio::spawn(call);
         }
-        Ok(())
     }
+}
+
+/// Refuses somebody who begins as nodes of another configuration do. `told` is for its log, `said` for ours.
+async fn turn_away(mut stream: TcpStream, told: &str, said: &'static str) -> HandshakeError {
+    // Whoever has begun TLS takes it for noise, and knows by that what is wrong.
+    if handshake::refuse(&mut stream, told).await.is_ok() {
+        part(stream).await;
+    }
+    HandshakeError::TurnedAway(said)
+}
+
+/// Closes a connection without taking back what was said last, as it happens when unread bytes are left.
+async fn part(mut stream: TcpStream) {
+    let unread = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut stream).take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(PARTING_TIMEOUT, unread).await;
 }
 
 async fn respond(desk: &dyn Desk, from: Name, request: Request, deadline: Instant) -> Response {
@@ -108,8 +203,17 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::codec::FramedParts;
+
+    use super::super::link::Dialler;
+    use super::super::strangers::STRANGERS_MAX;
     use super::*;
     use crate::net::wire::Call;
+
+    /// Longer than anybody may take who has not proved itself.
+    const LONG: Duration = Duration::from_secs(20);
+    const KEY: &[u8] = b"key";
+    const NODE: Name = Name { cluster: Some(1), node: Some(2) };
 
     /// Answers everything, and counts what it was asked.
     #[derive(Default)]
@@ -124,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_was_held_up_is_not_begun() {
-        let (desk, deadline) = (Willing::default(), Instant::now() + std::time::Duration::from_secs(9));
+        let (desk, deadline) = (Willing::default(), Instant::now() + Duration::from_secs(9));
         let now = clock_ms();
         for (until_ms, is_begun) in [(now, false), (now + 9_000, true)] {
             let response = respond(&desk, Name::default(), Request { until_ms, call: Call::Greet }, deadline).await;
@@ -132,6 +236,69 @@ mod tests {
             assert_eq!(matches!(response.answer, Answer::Noted), is_begun);
         }
         assert_eq!(desk.0.into_inner(), 1);
+    }
+
+    /// A port that is listened to.
+    async fn port() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let desk = Arc::<Willing>::default();
+        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: Arc::default(), desk };
+        tokio::spawn(listen(listener, Arc::new(keeper)));
+        address
+    }
+
+    async fn is_answered(address: SocketAddr) {
+        let me = Arc::new(RwLock::new(NODE));
+        let runtime = tokio::runtime::Handle::current();
+        let dialler = Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me });
+        let answer = dialler.call_address(&address.to_string(), Call::Greet, Instant::now() + LONG).await;
+        assert!(matches!(answer, Ok(Answer::Noted)), "{answer:?}");
+    }
+
+    async fn is_closed(stream: &mut TcpStream) -> bool {
+        let mut unread = [0; 64];
+        loop {
+            match stream.read(&mut unread).await {
+                Ok(0) | Err(_) => return true,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_makes_room_and_is_sent_away() {
+        let address = port().await;
+        let mut idle = Vec::new();
+        for _ in 0..STRANGERS_MAX {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            // It begins, and goes no further.
+            stream.write_all(&[0, 0, 0, 60, 1]).await.expect("written");
+            idle.push(stream);
+        }
+        let began = Instant::now();
+        is_answered(address).await;
+        assert!(is_closed(&mut idle[0]).await);
+        let is_early = began.elapsed() < handshake::HANDSHAKE_TIMEOUT;
+        assert!(is_early, "it was sent away by the time and not by the one who came");
+        let all = futures::future::join_all(idle.iter_mut().map(is_closed));
+        tokio::time::timeout(LONG, all).await.expect("all are sent away in the end");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_sends_garbage_loses_its_connection_and_nobody_else_does() {
+        let address = port().await;
+        let huge = [&[0xff; 4][..], &[7; 4096]].concat();
+        let noise = [&[0, 0, 1, 0][..], &[0xc1; 256]].concat();
+        let too_long = [&(FRAME_BYTES_MAX as u32 + 1).to_be_bytes()[..], &[7; 4096]].concat();
+        for garbage in [huge, noise, too_long] {
+            let stream = TcpStream::connect(address).await.expect("a connection");
+            let (frames, ..) = handshake::open(stream, KEY, NODE, None).await.expect("it knows the key");
+            let FramedParts { io: mut stream, .. } = frames.into_parts();
+            stream.write_all(&garbage).await.expect("written");
+            tokio::time::timeout(LONG, is_closed(&mut stream)).await.expect("nobody listens to that");
+            is_answered(address).await;
+        }
     }
 
     #[test]

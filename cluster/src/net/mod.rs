@@ -2,9 +2,12 @@
 //!
 //! Knows addresses, keys and frames; what a call means is the desk's business.
 
+mod complaints;
 mod handshake;
 mod link;
 mod listener;
+mod strangers;
+mod tls;
 pub(crate) mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +22,7 @@ pub(crate) use handshake::{HandshakeError, Name};
 use link::Dialler;
 pub(crate) use link::Links;
 use listener::Doorkeeper;
+pub use tls::{Tls, TlsError, TlsFiles};
 use wire::{Answer, Call};
 
 /// What runs on the connections' threads gets so long to end.
@@ -40,6 +44,8 @@ pub struct NetOptions {
     pub source: Option<IpAddr>,
     /// Whoever knows it is a node.
     pub key: Vec<u8>,
+    /// `None`: what is said is not encrypted.
+    pub tls: Option<Tls>,
 }
 
 /// A node's port and its connections, on a runtime of their own.
@@ -64,12 +70,20 @@ impl Net {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        let keeper = Doorkeeper { key: options.key.clone(), me: me.clone(), desk };
+        let (key, tls) = (options.key.clone(), options.tls.clone());
+        let keeper = Doorkeeper { key, tls, me: me.clone(), desk };
         runtime.spawn(listener::listen(listener, Arc::new(keeper)));
-        tracing::info!(%address, "listening for other nodes");
+        tracing::info!(%address, tls = options.tls.is_some(), "listening for other nodes");
+        if options.tls.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(
+                %address,
+                "what nodes say to each other is not encrypted: set cluster.tls, or see to it that only nodes reach this"
+            );
+        }
         let dialler = Dialler {
             runtime: runtime.handle().clone(),
             key: options.key.clone(),
+            tls: options.tls.clone(),
             source: options.source,
             me: me.clone(),
         };
