@@ -4,19 +4,21 @@
 //! it fails, and a way to other nodes that may lose, delay and reorder what is said. The nodes are known from the
 //! beginning: forming a cluster and letting nodes in are not part of it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use crate::disk::Flushing;
-use crate::disk::{Identity, MemoryStore, Runner};
+use crate::disk::{Family, Identity, MemoryStore, Runner};
 use crate::handle::{Cluster, ClusterOptions, OpenError};
 use crate::meta::{Members, NodeCard};
 use crate::net::wire::Answer;
 use crate::peer::{CallError, NodeId};
-use crate::raft::{Way, decode, encode};
+use crate::raft::{Way, decode, decode_entry, encode, log_key, voters_of};
 use crate::reception;
+use crate::slot::ShardId;
 
 /// An answer on its way.
 pub type Carried = Pin<Box<dyn Future<Output = Result<Vec<u8>, CallError>> + Send>>;
@@ -52,6 +54,24 @@ pub fn open(store: &MemoryStore, options: ClusterOptions, world: World) -> Resul
     };
     cluster.inner.is_told(Members::new(world.nodes.iter().map(card).collect()));
     Ok(cluster)
+}
+
+/// An entry of a log, as far as others agree on it.
+#[derive(Clone, Debug)]
+pub struct FlushedEntry {
+    pub term: u64,
+    /// Majorities of all of these must have it and what follows it; `None`: those of an earlier entry.
+    pub voters: Option<Vec<BTreeSet<u64>>>,
+}
+
+/// An entry as power loss would leave it on a store.
+///
+/// # Panics
+/// If it is none.
+pub fn flushed_entry(store: &MemoryStore, shard: ShardId, index: u64) -> Option<FlushedEntry> {
+    let stored = store.flushed(Family::Log, &log_key(shard, index))?;
+    let entry = decode_entry(&stored).unwrap_or_else(|error| panic!("entry {index} of shard {}: {error}", shard.0));
+    Some(FlushedEntry { term: entry.log_id.committed_leader_id().term, voters: voters_of(&entry) })
 }
 
 /// What a node says to a call that was carried to it.

@@ -9,7 +9,7 @@ use crate::actions::is_refusal;
 use crate::history::{ACCOUNTS, Account, Action, Answer, COUNTERS, Counter, End, Moment, OWNER, Operation, Role};
 use crate::host::{Reply, Submit};
 use crate::random::Random;
-use crate::world::{NODES, World};
+use crate::world::World;
 
 pub const CLIENTS: usize = 4;
 pub const GROUPS: usize = 4;
@@ -60,7 +60,7 @@ impl Client {
     /// Reads everything from every node once nothing goes wrong any more.
     pub async fn audit(mut self) -> turmoil::Result {
         for group in 0..GROUPS {
-            for node in 0..NODES {
+            for node in 0..self.world.nodes.len() {
                 for action in [Action::ReadProfile, Action::ReadCounters] {
                     self.insist(node, group, action).await;
                 }
@@ -127,12 +127,12 @@ impl Client {
     async fn carry_through(&mut self, group: usize, action: &Action, request: &str) -> Reply {
         let until = self.world.elapsed() + TRIED_FOR;
         if action.is_read() || self.random.below(4) == 0 {
-            self.likely = self.random.below(NODES as u64) as usize;
+            self.likely = self.random.below(self.world.nodes.len() as u64) as usize;
         }
         loop {
             let reply = self.send(self.likely, group, action, request.to_owned()).await;
             let Reply::Unavailable(leader) = reply else { return reply };
-            self.likely = leader.unwrap_or_else(|| self.random.below(NODES as u64) as usize);
+            self.likely = leader.unwrap_or_else(|| self.random.below(self.world.nodes.len() as u64) as usize);
             if self.world.elapsed() >= until {
                 return reply;
             }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::random::Random;
-use crate::world::NODES;
 
 /// Nothing goes wrong before, so that there is something to lose.
 const FIRST_MS: u64 = 700;
@@ -33,17 +32,18 @@ pub enum Fault {
 }
 
 /// The faults of a run, in order.
-pub fn plan(random: &mut Random) -> Vec<(Duration, Fault)> {
+pub fn plan(nodes: usize, random: &mut Random) -> Vec<(Duration, Fault)> {
     let count = random.between(FAULTS_MIN, FAULTS_MAX + 1);
-    let mut faults: Vec<_> =
-        (0..count).map(|_| (Duration::from_millis(random.between(FIRST_MS, LAST_MS)), some_fault(random))).collect();
+    let mut faults: Vec<_> = (0..count)
+        .map(|_| (Duration::from_millis(random.between(FIRST_MS, LAST_MS)), some_fault(nodes as u64, random)))
+        .collect();
     faults.sort_by_key(|(at, _)| *at);
     faults
 }
 
-fn some_fault(random: &mut Random) -> Fault {
-    let node = random.below(NODES as u64) as usize;
-    let other = (node + 1 + random.below(NODES as u64 - 1) as usize) % NODES;
+fn some_fault(nodes: u64, random: &mut Random) -> Fault {
+    let node = random.below(nodes) as usize;
+    let other = (node + 1 + random.below(nodes - 1) as usize) % nodes as usize;
     let (for_ms, down_ms) = (random.between(100, 1_800), random.between(20, 1_500));
     // Mostly all is lost or nothing.
     let kept_tenths = [0, 0, random.below(11), 10][random.below(4) as usize];

@@ -142,7 +142,7 @@ impl Host {
         }
         self.step_down();
         let Some(Leadership { term }) = leadership else {
-            self.world.note(format_args!("n{} s{} leads no more", self.node, self.shard.0));
+            self.world.leads_no_more(self.node, self.shard);
             return;
         };
         self.world.leads(self.node, self.shard, term);

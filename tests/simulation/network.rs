@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use turmoil::net::UdpSocket;
 
 use crate::random::Random;
-use crate::world::{NODES, World, hash, host_name, node_id};
+use crate::world::{World, hash, host_name, node_id};
 
 const PORT: u16 = 7000;
 const DATAGRAM_BYTES_MAX: usize = 4 << 20;
@@ -80,7 +80,7 @@ impl Post {
                 }
             }
         });
-        let addresses: Vec<_> = (0..NODES).map(|node| turmoil::lookup(host_name(node))).collect();
+        let addresses: Vec<_> = (0..self.world.nodes.len()).map(|node| turmoil::lookup(host_name(node))).collect();
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         loop {
             let (length, from) = socket.recv_from(&mut buffer).await?;
@@ -112,7 +112,7 @@ impl Carrier for Post {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let (done, answer) = oneshot::channel();
         self.waiting.lock().insert(call, done);
-        let to = (0..NODES).find(|to| node_id(*to) == node).expect("a node of the simulation");
+        let to = (0..self.world.nodes.len()).find(|to| node_id(*to) == node).expect("a node of the simulation");
         let sent = self.leaving.send((to, Datagram { is_answer: false, call, bytes }));
         let (world, waiting) = (self.world.clone(), self.waiting.clone());
         Box::pin(async move {

@@ -7,15 +7,15 @@ use muster::shard::{Machine, Told, slot_of};
 use muster_cluster::simulation::{self, Flushing};
 use muster_cluster::testing::{self, MemoryStore};
 use muster_cluster::{
-    Cluster, ClusterOptions, Committed, DiskError, Keeps, Release, Rows, ShardId, ShardMachine, Transaction,
-    shard_of_slot,
+    Cluster, ClusterOptions, Committed, DiskError, Keeps, NodesOptions, Release, Rows, ShardId, ShardMachine,
+    Transaction, shard_of_slot,
 };
 use tokio::sync::mpsc;
 
 use crate::actions::{APP, group_id};
 use crate::host::{Heard, Host};
 use crate::network::Post;
-use crate::world::{NODES, SHARDS, World, node_id};
+use crate::world::{SHARDS, World, node_id};
 
 /// So little that the log is cut in every run, and a replica that was away is filled from rows.
 const LOG_BYTES_MAX: u64 = 24 << 10;
@@ -23,8 +23,11 @@ const LOG_BYTES_MAX: u64 = 24 << 10;
 const FLUSH_US_MAX: u64 = 4_000;
 const SLOW_ONE_IN: u64 = 30;
 
-pub fn options() -> ClusterOptions {
-    ClusterOptions { log_bytes_max: LOG_BYTES_MAX, ..testing::options("simulated", SHARDS) }
+/// Every node has a vote.
+fn options(nodes: usize) -> ClusterOptions {
+    let usual = testing::options("simulated", SHARDS);
+    let nodes = NodesOptions { copies: nodes, ..usual.nodes };
+    ClusterOptions { log_bytes_max: LOG_BYTES_MAX, nodes, ..usual }
 }
 
 /// Runs a node from one start to the crash after it.
@@ -40,11 +43,11 @@ pub async fn run(world: Arc<World>, node: usize) -> turmoil::Result {
     let (post, leaving) = Post::new(world.clone(), node, start);
     let simulated = simulation::World {
         node: node_id(node),
-        nodes: (0..NODES).map(node_id).collect(),
+        nodes: (0..world.nodes.len()).map(node_id).collect(),
         carrier: post.clone(),
         flushing: flushing(world.clone(), node, store.clone()),
     };
-    let cluster = simulation::open(&store, options(), simulated)?;
+    let cluster = simulation::open(&store, options(world.nodes.len()), simulated)?;
     tokio::task::spawn_local(post.work(cluster.clone(), leaving));
     let mut hosts = Vec::new();
     for shard in (0..SHARDS).map(ShardId) {

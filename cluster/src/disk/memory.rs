@@ -72,6 +72,11 @@ impl MemoryStore {
         self.shared.contents.lock().unflushed.len()
     }
 
+    /// A row as power loss would leave it.
+    pub(crate) fn flushed(&self, family: Family, key: &[u8]) -> Option<Bytes> {
+        self.shared.contents.lock().flushed[family as usize].get(key).cloned()
+    }
+
     /// Flushes the oldest batches of those that are not.
     pub fn flush_oldest(&self, batches: usize) {
         let mut contents = self.shared.contents.lock();
