@@ -8,7 +8,7 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test lint fmt docs audit readme-check bench load soak faults fuzz
+.PHONY: help run cluster build test lint fmt docs audit readme-check bench load soak simulation faults fuzz
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -52,9 +52,15 @@ bench: ## measures everything, half an hour; writes bench/report.html. QUICK=1: 
 load: build ## measures a running node; make load ARGS='--workload w4 --duration 20'
 	@'$(MUSTER)' bench $(ARGS)
 
-soak: build ## overload for an hour, then every fault 20 times; SOAK_SECONDS=60 FAULT_ROUNDS=1 for a try
+soak: build ## overload for an hour, 10,000 simulated clusters, every fault 20 times; SOAK_SECONDS=60 SEEDS=50 FAULT_ROUNDS=1 for a try
 	@MUSTER='$(MUSTER)' TARGET='$(TARGET)' .ci/soak
+	@$(MAKE) --no-print-directory simulation SEEDS='$(or $(SEEDS),10000)'
 	@$(MAKE) --no-print-directory faults FAULT_ROUNDS='$(or $(FAULT_ROUNDS),20)'
+
+# What fails says how it is run alone: MUSTER_SIMULATION_SEED.
+simulation: ## runs simulated clusters and checks every answer; SEEDS=50, or SEEDS=100..200 for others
+	@MUSTER_SIMULATION_SEEDS='$(or $(SEEDS),50)' $(BUILD) \
+		cargo test --release --locked -p muster --test simulation every_seed -- --nocapture
 
 # What each run came to is printed: its seed, the fault, how requests ended, how long no node served a shard.
 faults: ## kills, pauses and cuts off nodes under load and checks every answer; FAULT_ROUNDS=20 times each

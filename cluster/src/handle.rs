@@ -14,14 +14,16 @@ use serde_bytes::ByteBuf;
 use tokio::sync::watch;
 
 use crate::application::ShardMachine;
-use crate::disk::{self, Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Identity, Rocks, Rows, Storage};
+use crate::disk::{
+    self, Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Identity, Rocks, Rows, Runner, Storage,
+};
 use crate::forming::{Formed, Forming};
 use crate::meta::{META, Members, MetaChange, MetaMachine, NodeCard};
 use crate::net::wire::{Answer, Call, JoinAnswer, JoinCall};
 use crate::net::{Name, Net, NetOptions};
 use crate::peer::{Attendant, CallError, NodeId};
 use crate::placement::{Plan, Planner};
-use crate::raft::{self, Begin, Peers, RunningReplica, Timings};
+use crate::raft::{self, Begin, Peers, RunningReplica, Timings, Way};
 use crate::reception::Reception;
 use crate::slot::{ShardId, places};
 
@@ -154,7 +156,7 @@ pub type Proposed = Pin<Box<dyn Future<Output = Result<(), ProposeError>> + Send
 /// A node's part in its shards. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -174,6 +176,8 @@ pub(crate) struct Inner {
     /// Who answers the calls of other nodes.
     attendant: OnceLock<Arc<dyn Attendant>>,
     net: Option<Net>,
+    /// How replicas reach each other.
+    way: Option<Way>,
 }
 
 impl Cluster {
@@ -242,10 +246,21 @@ impl Cluster {
         options: ClusterOptions,
         net: Option<Net>,
     ) -> Result<Self, OpenError> {
+        let way = net.as_ref().map(|net| Way::Links(net.links().clone()));
+        Self::start_by(Runner::Threads, storage, identity, options, (net, way))
+    }
+
+    pub(crate) fn start_by(
+        runner: Runner,
+        storage: Arc<dyn Storage>,
+        identity: Identity,
+        options: ClusterOptions,
+        (net, way): (Option<Net>, Option<Way>),
+    ) -> Result<Self, OpenError> {
         let path = &options.data_dir;
         let mint_slot = count_start(&*storage).map_err(|error| OpenError::of(path, error))?;
         let DiskOptions { flush, row_cache_bytes, observer, .. } = options.disk;
-        let disk = Disk::start(storage, flush, row_cache_bytes, observer)
+        let disk = Disk::start_by(runner, storage, flush, row_cache_bytes, observer)
             .map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -261,6 +276,7 @@ impl Cluster {
                 leaving: watch::Sender::new(false),
                 attendant: OnceLock::new(),
                 net,
+                way,
             }),
         })
     }
@@ -380,6 +396,11 @@ impl Cluster {
 }
 
 impl Inner {
+    /// Which nodes there are, of a node that has no meta group to ask.
+    pub(crate) fn is_told(&self, members: Arc<Members>) {
+        self.members.send_replace(members);
+    }
+
     pub(crate) fn cluster_id(&self) -> u64 {
         self.identity.cluster
     }
@@ -412,8 +433,7 @@ impl Inner {
             election_max: options.election_max,
             log_bytes_max: options.log_bytes_max,
         };
-        let links = self.net.as_ref().map(|net| net.links().clone());
-        let peers = Peers::new(shard, links, options.election_min, options.nodes.observer);
+        let peers = Peers::new(shard, self.way.clone(), options.election_min, options.nodes.observer);
         let members = self.members.borrow().clone();
         let planned = self.planner.plans(&members).of(shard);
         let (plan, plans) = watch::channel(planned);

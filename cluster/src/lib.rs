@@ -16,6 +16,7 @@ mod placement;
 mod process;
 mod raft;
 mod reception;
+pub mod simulation;
 pub mod slot;
 pub mod testing;
 

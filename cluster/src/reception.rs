@@ -88,7 +88,7 @@ impl Desk for Reception {
 }
 
 /// Calls of nodes of the same cluster.
-fn within(inner: Arc<Inner>, from: u64, call: Call, deadline: Instant) -> BoxFuture<'static, Answer> {
+pub(crate) fn within(inner: Arc<Inner>, from: u64, call: Call, deadline: Instant) -> BoxFuture<'static, Answer> {
     match call {
         Call::Raft(shard, call) => async move {
             let Some(replica) = inner.replica(ShardId(shard)) else { return refused("no such shard here, or not yet") };

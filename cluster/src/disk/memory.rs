@@ -57,6 +57,33 @@ impl MemoryStore {
         })
     }
 
+    /// The same where the disk had got to the first `batches` of those that were not flushed.
+    pub fn after_power_loss_but(&self, batches: usize) -> Self {
+        let left = self.after_power_loss();
+        let unflushed = &self.shared.contents.lock().unflushed;
+        let mut contents = left.shared.contents.lock();
+        unflushed.iter().take(batches).for_each(|batch| contents.take(batch));
+        drop(contents);
+        left
+    }
+
+    /// How many batches are written and not flushed.
+    pub fn unflushed(&self) -> usize {
+        self.shared.contents.lock().unflushed.len()
+    }
+
+    /// A row as power loss would leave it.
+    pub(crate) fn flushed(&self, family: Family, key: &[u8]) -> Option<Bytes> {
+        self.shared.contents.lock().flushed[family as usize].get(key).cloned()
+    }
+
+    /// Flushes the oldest batches of those that are not.
+    pub fn flush_oldest(&self, batches: usize) {
+        let mut contents = self.shared.contents.lock();
+        let batches: Vec<Batch> = contents.unflushed.drain(..batches).collect();
+        batches.iter().for_each(|batch| apply(&mut contents.flushed, batch));
+    }
+
     /// What the end of the process alone leaves: everything written.
     pub fn after_kill(&self) -> Self {
         let contents = self.shared.contents.lock();
@@ -98,6 +125,13 @@ impl MemoryStore {
     }
 }
 
+impl Contents {
+    fn take(&mut self, batch: &Batch) {
+        apply(&mut self.written, batch);
+        apply(&mut self.flushed, batch);
+    }
+}
+
 impl Storage for MemoryStore {
     fn write(&self, batches: &[Batch]) -> Result<(), DiskError> {
         let mut contents = self.shared.contents.lock();
@@ -119,9 +153,7 @@ impl Storage for MemoryStore {
             return Err(DiskError::Failed("the flush failed, as the test asked".into()));
         }
         drop(flushes);
-        let mut contents = self.shared.contents.lock();
-        let batches: Vec<Batch> = contents.unflushed.drain(..covered).collect();
-        batches.iter().for_each(|batch| apply(&mut contents.flushed, batch));
+        self.flush_oldest(covered);
         Ok(())
     }
 

@@ -31,8 +31,9 @@ use row_cache::RowCache;
 pub(crate) use rows::FIRST_GENERATION;
 pub use rows::{Rows, View};
 pub(crate) use storage::Storage;
-pub(crate) use writer::Then;
+pub use writer::Flushing;
 use writer::{Completion, Submission, Vitals};
+pub(crate) use writer::{Runner, Then};
 
 /// A key and its value.
 pub type Row = (Bytes, Bytes);
@@ -110,6 +111,8 @@ pub struct Disk {
 
 struct Inner {
     storage: Arc<dyn Storage>,
+    /// Nothing may wait on the one thread there is: see [`Runner::Tasks`].
+    is_on_one_thread: bool,
     kept: RowCache,
     vitals: Arc<Vitals>,
     queue: mpsc::Sender<Submission>,
@@ -123,10 +126,21 @@ impl Disk {
         row_cache_bytes: usize,
         observer: DiskObserver,
     ) -> std::io::Result<Self> {
+        Self::start_by(Runner::Threads, storage, flush, row_cache_bytes, observer)
+    }
+
+    pub(crate) fn start_by(
+        runner: Runner,
+        storage: Arc<dyn Storage>,
+        flush: bool,
+        row_cache_bytes: usize,
+        observer: DiskObserver,
+    ) -> std::io::Result<Self> {
         let vitals = Arc::new(Vitals::new(observer));
-        let (queue, threads) = writer::start(storage.clone(), vitals.clone(), flush)?;
-        let kept = RowCache::new(row_cache_bytes);
-        Ok(Self { inner: Arc::new(Inner { storage, kept, vitals, queue, threads: Mutex::new(threads) }) })
+        let is_on_one_thread = matches!(runner, Runner::Tasks(_));
+        let (queue, threads) = writer::start(runner, storage.clone(), vitals.clone(), flush)?;
+        let (kept, threads) = (RowCache::new(row_cache_bytes), Mutex::new(threads));
+        Ok(Self { inner: Arc::new(Inner { storage, is_on_one_thread, kept, vitals, queue, threads }) })
     }
 
     /// What a flush takes these days: a mean in which the last few weigh most; 0 before the first.
@@ -195,6 +209,14 @@ impl Disk {
 
     pub(crate) fn storage(&self) -> &dyn Storage {
         &*self.inner.storage
+    }
+
+    /// Runs work where it may wait for the disk; if it is told `false`, it may wait for nothing.
+    pub(crate) fn run_aside(&self, work: impl FnOnce(bool) + Send + 'static) {
+        match self.inner.is_on_one_thread {
+            true => drop(tokio::spawn(async move { work(false) })),
+            false => drop(tokio::task::spawn_blocking(move || work(true))),
+        }
     }
 
     /// Passes a result on; a failed read fails the disk: a replica with a damaged row must not go on serving.

@@ -1,4 +1,4 @@
-//! The two threads that write: one hands batches to the store, the other flushes.
+//! The two loops that write: one hands batches to the store, the other flushes.
 //!
 //! ```text
 //! submit ──► bounded queue ──► writer: write without waiting for the disk
@@ -9,15 +9,21 @@
 //! The log of a shard and its rows take the same way, so the one write-ahead log has them in the order they
 //! were submitted. After a failed write or flush nothing is written and nothing is acknowledged any more:
 //! what the kernel did with the pages is unknown, and asking again could be answered wrongly.
+//!
+//! Each loop has a thread, as the store makes it wait. In a simulation, where everything happens on one thread in an
+//! order that a seed repeats, they are tasks, and waiting for a flush is a future.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as sync_mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::storage::Storage;
 use super::{Batch, DiskError, DiskObserver, Health};
@@ -45,8 +51,18 @@ pub(crate) enum Then {
 
 pub(crate) enum Submission {
     Write(Batch, Then),
-    /// Ends the threads once everything submitted before is done.
+    /// Ends the loops once everything submitted before is done.
     Close,
+}
+
+/// A flush that waits as a task does; it covers what was written before it was made.
+pub type Flushing = Pin<Box<dyn Future<Output = Result<(), DiskError>> + Send>>;
+
+/// Who runs the two loops.
+pub(crate) enum Runner {
+    Threads,
+    /// Tasks of the calling runtime, which flush this way instead of by [`Storage::flush`].
+    Tasks(Box<dyn Fn() -> Flushing + Send>),
 }
 
 /// How the store is: what the threads and every read report to.
@@ -153,14 +169,23 @@ impl Vitals {
 
     /// Runs an action against the store unless it has failed before.
     fn run(&self, since: &AtomicU64, action: impl FnOnce() -> Result<(), DiskError>) -> Result<(), DiskError> {
+        self.begin(since)?;
+        let result = action();
+        self.end(since, result)
+    }
+
+    fn begin(&self, since: &AtomicU64) -> Result<(), DiskError> {
         self.check()?;
         since.store(self.now(), Ordering::Relaxed);
-        let result = action();
+        Ok(())
+    }
+
+    fn end(&self, since: &AtomicU64, result: Result<(), DiskError>) -> Result<(), DiskError> {
         since.store(0, Ordering::Relaxed);
         if let Err(error) = &result {
             self.fail(error);
         }
-        // The other thread may have failed meanwhile: then this one must not report success either.
+        // The other loop may have failed meanwhile: then this one must not report success either.
         self.check()
     }
 
@@ -169,13 +194,31 @@ impl Vitals {
     }
 }
 
-/// Starts both threads.
+/// Starts both loops; the threads, if they have some.
 pub(crate) fn start(
+    runner: Runner,
     storage: Arc<dyn Storage>,
     vitals: Arc<Vitals>,
     flush: bool,
 ) -> std::io::Result<(mpsc::Sender<Submission>, Vec<JoinHandle<()>>)> {
     let (queue, submissions) = mpsc::channel(QUEUE_BATCHES_MAX);
+    match runner {
+        Runner::Threads => Ok((queue, start_threads(storage, vitals, flush, submissions)?)),
+        Runner::Tasks(flushing) => {
+            let (written, to_flush) = mpsc::unbounded_channel();
+            tokio::spawn(flush_task(vitals.clone(), flushing, to_flush));
+            tokio::spawn(write_task(storage, vitals, submissions, written));
+            Ok((queue, Vec::new()))
+        }
+    }
+}
+
+fn start_threads(
+    storage: Arc<dyn Storage>,
+    vitals: Arc<Vitals>,
+    flush: bool,
+    submissions: mpsc::Receiver<Submission>,
+) -> std::io::Result<Vec<JoinHandle<()>>> {
     // Unbounded, yet no longer than what is under way: those who submit durable batches wait for them.
     let (written, to_flush) = sync_mpsc::channel();
     let flusher = {
@@ -185,7 +228,63 @@ pub(crate) fn start(
     };
     let thread = std::thread::Builder::new().name("disk-writer".into());
     let writer = thread.spawn(move || write_loop(&*storage, &vitals, submissions, &written))?;
-    Ok((queue, vec![writer, flusher]))
+    Ok(vec![writer, flusher])
+}
+
+/// Batches that are written together, and what is to be done then.
+#[derive(Default)]
+struct Round {
+    batches: Vec<Batch>,
+    thens: Vec<Then>,
+    is_last: bool,
+}
+
+impl Round {
+    /// Takes a batch and those that wait behind it.
+    fn gather(&mut self, batch: Batch, then: Then, submissions: &mut mpsc::Receiver<Submission>) {
+        let mut bytes = batch.bytes();
+        self.batches.push(batch);
+        self.thens.push(then);
+        while bytes < WRITE_BYTES_MAX {
+            match submissions.try_recv() {
+                Ok(Submission::Write(batch, then)) => {
+                    bytes += batch.bytes();
+                    self.batches.push(batch);
+                    self.thens.push(then);
+                }
+                Ok(Submission::Close) => {
+                    self.is_last = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+    }
+
+    /// Writes them, and passes those on that are to be flushed; `pass_on` gives back what nobody takes.
+    fn write(
+        &mut self,
+        storage: &dyn Storage,
+        vitals: &Vitals,
+        pass_on: impl Fn(Completion) -> Result<(), Completion>,
+    ) {
+        let result = vitals.run(&vitals.writing_since, || storage.write(&self.batches));
+        self.batches.clear();
+        for then in self.thens.drain(..) {
+            match then {
+                Then::Written(completion) => completion(result.clone()),
+                Then::Flushed(completion) => match &result {
+                    // The flusher outlives the sender; if it panicked, so has the disk failed.
+                    Ok(()) => {
+                        if let Err(completion) = pass_on(completion) {
+                            completion(Err(DiskError::Failed("the flusher has stopped".into())));
+                        }
+                    }
+                    Err(error) => completion(Err(error.clone())),
+                },
+            }
+        }
+    }
 }
 
 fn write_loop(
@@ -198,46 +297,27 @@ fn write_loop(
     if let Err(error) = crate::step_back() {
         tracing::warn!(%error, "the disk's writer does not step back: under load answers may be late");
     }
-    let mut batches = Vec::new();
-    let mut thens = Vec::new();
-    while let Some(Submission::Write(batch, then)) = submissions.blocking_recv() {
-        let mut bytes = batch.bytes();
-        batches.push(batch);
-        thens.push(then);
-        let mut closing = false;
-        while bytes < WRITE_BYTES_MAX {
-            match submissions.try_recv() {
-                Ok(Submission::Write(batch, then)) => {
-                    bytes += batch.bytes();
-                    batches.push(batch);
-                    thens.push(then);
-                }
-                Ok(Submission::Close) => {
-                    closing = true;
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-        let result = vitals.run(&vitals.writing_since, || storage.write(&batches));
-        batches.clear();
-        for then in thens.drain(..) {
-            match then {
-                Then::Written(completion) => completion(result.clone()),
-                Then::Flushed(completion) => match &result {
-                    // The flusher outlives the sender; if it panicked, so has the disk failed.
-                    Ok(()) => {
-                        if let Err(sync_mpsc::SendError(completion)) = written.send(completion) {
-                            completion(Err(DiskError::Failed("the flusher has stopped".into())));
-                        }
-                    }
-                    Err(error) => completion(Err(error.clone())),
-                },
-            }
-        }
-        if closing {
-            break;
-        }
+    let mut round = Round::default();
+    while !round.is_last
+        && let Some(Submission::Write(batch, then)) = submissions.blocking_recv()
+    {
+        round.gather(batch, then, &mut submissions);
+        round.write(storage, vitals, |completion| written.send(completion).map_err(|refused| refused.0));
+    }
+}
+
+async fn write_task(
+    storage: Arc<dyn Storage>,
+    vitals: Arc<Vitals>,
+    mut submissions: mpsc::Receiver<Submission>,
+    written: mpsc::UnboundedSender<Completion>,
+) {
+    let mut round = Round::default();
+    while !round.is_last
+        && let Some(Submission::Write(batch, then)) = submissions.recv().await
+    {
+        round.gather(batch, then, &mut submissions);
+        round.write(&*storage, &vitals, |completion| written.send(completion).map_err(|refused| refused.0));
     }
 }
 
@@ -255,6 +335,26 @@ fn flush_loop(storage: &dyn Storage, vitals: &Vitals, flush: bool, written: &syn
     }
     // A clean end leaves nothing to chance, also where answers did not wait for flushes. A failure is in the vitals.
     let _ = vitals.run(&vitals.flushing_since, || storage.flush());
+}
+
+async fn flush_task(
+    vitals: Arc<Vitals>,
+    flushing: Box<dyn Fn() -> Flushing + Send>,
+    mut written: mpsc::UnboundedReceiver<Completion>,
+) {
+    while let Some(first) = written.recv().await {
+        let mut waiting = vec![first];
+        waiting.extend(std::iter::from_fn(|| written.try_recv().ok()));
+        let began = Instant::now();
+        let result = match vitals.begin(&vitals.flushing_since) {
+            Ok(()) => vitals.end(&vitals.flushing_since, flushing().await),
+            Err(error) => Err(error),
+        };
+        vitals.flushed(began.elapsed());
+        for completion in waiting {
+            completion(result.clone());
+        }
+    }
 }
 
 /// A thread that panics takes the disk with it: what waits for it must not wait for ever.

@@ -9,8 +9,8 @@ mod snapshot;
 mod steward;
 mod types;
 
-pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, examine_meta, starts_key};
-pub(crate) use network::Peers;
+pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, examine_meta, log_key, starts_key};
+pub(crate) use network::{Peers, Way};
 pub(crate) use replica::{Begin, RunningReplica, Timings};
 pub(crate) use snapshot::range;
-pub(crate) use types::{LogId, Types, Vote};
+pub(crate) use types::{LogId, Types, Vote, voters_of};

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::OptionalSend;
 use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -15,7 +15,9 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
     VoteRequest, VoteResponse,
 };
+use tokio::time::Instant;
 
+use super::codec;
 use super::snapshot::{Part, ShardSnapshot, read_parts};
 use super::types::{Snapshot, Types, Vote};
 use crate::disk::Rows;
@@ -24,7 +26,8 @@ use crate::net::Links;
 use crate::net::wire::{
     Answer, Append, Call, Candidacy, RaftAnswer, RaftCall, SnapshotPart, WireVote, snapshot_response, vote_response,
 };
-use crate::peer::CallError;
+use crate::peer::{CallError, NodeId};
+use crate::simulation::Carrier;
 use crate::slot::ShardId;
 
 /// Why a call of a replica came to nothing.
@@ -53,11 +56,32 @@ struct Source {
     places: Vec<Range<u16>>,
 }
 
+/// How calls get to other nodes.
+#[derive(Clone)]
+pub(crate) enum Way {
+    Links(Arc<Links>),
+    /// A simulation's.
+    Carried(Arc<dyn Carrier>),
+}
+
+impl Way {
+    async fn call(&self, node: u64, call: Call, within: Duration) -> Result<Answer, CallError> {
+        match self {
+            Way::Links(links) => links.call(node, call, (Instant::now() + within).into()).await,
+            Way::Carried(carrier) => {
+                let call = codec::encode(&call).map_err(|_| CallError::NotSent)?;
+                let answer = carrier.carry(NodeId(node), call, within).await?;
+                codec::decode(&answer).map_err(|_| CallError::Lost)
+            }
+        }
+    }
+}
+
 /// Who reaches the other replicas of one shard.
 #[derive(Clone)]
 pub(crate) struct Peers {
     shard: ShardId,
-    links: Option<Arc<Links>>,
+    way: Option<Way>,
     source: Option<Source>,
     /// How long an append may take, the flush there included.
     append_timeout: Duration,
@@ -65,13 +89,8 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    pub(crate) fn new(
-        shard: ShardId,
-        links: Option<Arc<Links>>,
-        append_timeout: Duration,
-        observer: NodesObserver,
-    ) -> Self {
-        Self { shard, links, source: None, append_timeout, observer }
+    pub(crate) fn new(shard: ShardId, way: Option<Way>, append_timeout: Duration, observer: NodesObserver) -> Self {
+        Self { shard, way, source: None, append_timeout, observer }
     }
 
     pub(crate) fn observer(&self) -> NodesObserver {
@@ -85,8 +104,8 @@ impl Peers {
 
     /// Calls the replica on a node.
     pub(crate) async fn call(&self, node: u64, call: RaftCall, within: Duration) -> Result<RaftAnswer, PeerError> {
-        let Some(links) = &self.links else { return Err(PeerError::NoRoute(node)) };
-        match links.call(node, Call::Raft(self.shard.0, call), Instant::now() + within).await {
+        let Some(way) = &self.way else { return Err(PeerError::NoRoute(node)) };
+        match way.call(node, Call::Raft(self.shard.0, call), within).await {
             Ok(Answer::Raft(answer)) => Ok(answer),
             Ok(Answer::Refused(reason)) => Err(PeerError::Refused { node, reason }),
             Ok(other) => Err(PeerError::Refused { node, reason: format!("an answer to something else: {other:?}") }),

@@ -66,10 +66,16 @@ pub(crate) fn read_parts(
     places: Vec<Range<u16>>,
 ) -> mpsc::Receiver<Result<Part, DiskError>> {
     let (sender, parts) = mpsc::channel(PARTS_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = send_parts(&rows, shard, places, &sender) {
+    let disk = rows.disk().clone();
+    disk.run_aside(move |may_wait| {
+        let send = |part| match may_wait {
+            true => sender.blocking_send(part).is_ok(),
+            // A simulation's shard is smaller than what may be read ahead, or else the transfer breaks off.
+            false => sender.try_send(part).is_ok(),
+        };
+        if let Err(error) = send_parts(&rows, shard, places, &send) {
             // Nobody listens: the transfer was given up.
-            let _ = sender.blocking_send(Err(error));
+            send(Err(error));
         }
     });
     parts
@@ -79,7 +85,7 @@ fn send_parts(
     rows: &Rows,
     shard: ShardId,
     places: Vec<Range<u16>>,
-    sender: &mpsc::Sender<Result<Part, DiskError>>,
+    send: &dyn Fn(Result<Part, DiskError>) -> bool,
 ) -> Result<(), DiskError> {
     let view = rows.view();
     let applied = view.get(Family::Meta, &codec::meta_key(shard, Kind::Applied), <[u8]>::to_vec)?.unwrap_or_default();
@@ -92,7 +98,7 @@ fn send_parts(
             part.push((ByteBuf::from(key), ByteBuf::from(value)));
             if bytes >= PART_BYTES {
                 bytes = 0;
-                is_wanted = sender.blocking_send(Ok(Part { rows: std::mem::take(&mut part), applied: None })).is_ok();
+                is_wanted = send(Ok(Part { rows: std::mem::take(&mut part), applied: None }));
             }
             is_wanted
         })?;
@@ -101,7 +107,7 @@ fn send_parts(
         }
     }
     let last = Part { rows: part, applied: Some(ByteBuf::from(applied)) };
-    let _ = sender.blocking_send(Ok(last));
+    send(Ok(last));
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! openraft with this crate's types.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
+use openraft::EntryPayload;
 use openraft::type_config::alias::{EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,14 @@ pub(crate) type Vote = VoteOf<Types>;
 pub(crate) type Membership = StoredMembershipOf<Types>;
 pub(crate) type Snapshot = openraft::type_config::alias::SnapshotOf<Types, ShardSnapshot>;
 pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<Types>;
+
+/// Whose majorities count from an entry on, if it is one that says so.
+pub(crate) fn voters_of(entry: &Entry) -> Option<Vec<BTreeSet<u64>>> {
+    match &entry.payload {
+        EntryPayload::Membership(membership) => Some(membership.get_joint_config().clone()),
+        EntryPayload::Blank | EntryPayload::Normal(_) => None,
+    }
+}
 
 /// The bytes of one proposal; cloning shares them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

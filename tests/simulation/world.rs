@@ -1,0 +1,268 @@
+//! What all nodes and clients of a run share: the trace, and what must be true of all nodes together.
+//!
+//! Nothing here is of the cluster under test: a node knows the others by the network alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write};
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_cluster::simulation::flushed_entry;
+use muster_cluster::testing::MemoryStore;
+use muster_cluster::{Committed, NodeId, Payload, ShardId};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::history::{Moment, Operation};
+use crate::host::Submit;
+use crate::random::Random;
+
+pub const SHARDS: u16 = 2;
+
+/// The name of a node's replicas.
+pub fn node_id(node: usize) -> NodeId {
+    NodeId((node as u64 + 1) << 32 | 1)
+}
+
+fn node_of(id: u64) -> usize {
+    NodeId(id).number() as usize - 1
+}
+
+/// The host that a node is in the simulation.
+pub fn host_name(node: usize) -> String {
+    format!("node-{node}")
+}
+
+/// A hash that is the same in every process.
+pub fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = rustc_hash::FxHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+pub struct World {
+    pub seed: u64,
+    trace: Mutex<String>,
+    moments: Mutex<u64>,
+    /// Of the driver, which acts between the steps of the simulation.
+    now: Mutex<Duration>,
+    logs: Mutex<BTreeMap<ShardId, Log>>,
+    /// Whose first entry a node has applied: shard and term.
+    begun: Mutex<BTreeSet<(usize, ShardId, u64)>>,
+    /// Who led in which term, and after which of its starts.
+    leaders: Mutex<BTreeMap<(ShardId, u64), (usize, u64)>>,
+    /// The term that each node leads now.
+    leading: Mutex<BTreeMap<(usize, ShardId), u64>>,
+    pub history: Mutex<Vec<Operation>>,
+    pub nodes: Vec<NodeState>,
+    pub tally: Mutex<Tally>,
+}
+
+/// A shard's log as far as anybody has applied it.
+#[derive(Default)]
+struct Log {
+    entries: BTreeMap<u64, Applied>,
+    /// Who had to agree from the entry of that index on.
+    voters: BTreeMap<u64, Vec<BTreeSet<u64>>>,
+}
+
+/// An entry as the first replica to apply it saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Applied {
+    term: u64,
+    payload: u64,
+}
+
+/// What of a node outlives its process, and where clients find it.
+pub struct NodeState {
+    pub store: Mutex<MemoryStore>,
+    pub disk: Mutex<DiskFate>,
+    pub port: Mutex<Option<mpsc::UnboundedSender<Submit>>>,
+    pub starts: Mutex<u64>,
+    /// How far the node's clock is ahead, in milliseconds.
+    pub clock_ahead_ms: u64,
+}
+
+/// How a node's flushes go.
+pub struct DiskFate {
+    pub random: Random,
+    /// The next flush takes so much longer.
+    pub hangs_for: Duration,
+    pub fails: bool,
+    /// A flush has failed, so the process is of no use any more.
+    pub has_failed: bool,
+}
+
+/// What has happened in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub done: u64,
+    pub refused: u64,
+    pub unavailable: u64,
+    pub unknown: u64,
+    pub repeated: u64,
+    /// Calls between nodes without an answer.
+    pub lost: u64,
+    pub crashes: u64,
+    pub batches_lost: u64,
+    pub failed_flushes: u64,
+    pub filled: u64,
+    pub conflicts: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, nodes: usize, random: &mut Random) -> Arc<Self> {
+        let node = |_| NodeState {
+            store: Mutex::new(MemoryStore::new()),
+            disk: Mutex::new(DiskFate {
+                random: random.fork(),
+                hangs_for: Duration::ZERO,
+                fails: false,
+                has_failed: false,
+            }),
+            port: Mutex::new(None),
+            starts: Mutex::new(0),
+            clock_ahead_ms: random.below(2_000),
+        };
+        let nodes = (0..nodes).map(node).collect();
+        Arc::new(Self {
+            seed,
+            trace: Mutex::default(),
+            moments: Mutex::default(),
+            now: Mutex::default(),
+            logs: Mutex::default(),
+            begun: Mutex::default(),
+            leaders: Mutex::default(),
+            leading: Mutex::default(),
+            history: Mutex::default(),
+            nodes,
+            tally: Mutex::default(),
+        })
+    }
+
+    /// Notes something that happened at a moment of the simulation.
+    pub fn note(&self, what: fmt::Arguments<'_>) {
+        let now = self.elapsed();
+        let mut trace = self.trace.lock();
+        writeln!(trace, "{:>9} {what}", now.as_micros()).expect("memory");
+    }
+
+    /// Since the beginning of the run.
+    pub fn elapsed(&self) -> Duration {
+        turmoil::sim_elapsed().unwrap_or_else(|| *self.now.lock())
+    }
+
+    /// Between two steps the simulation has no moment of its own.
+    pub fn set_now(&self, now: Duration) {
+        *self.now.lock() = now;
+    }
+
+    pub fn take_trace(&self) -> String {
+        std::mem::take(&mut *self.trace.lock())
+    }
+
+    /// The next moment of the one order in which everything happens.
+    pub fn moment(&self) -> Moment {
+        let mut moments = self.moments.lock();
+        *moments += 1;
+        Moment(*moments)
+    }
+
+    /// A replica applies entries: every other one must apply, or have applied, the same, and a majority must have
+    /// flushed them.
+    pub fn applies(&self, node: usize, shard: ShardId, entries: &[Committed]) {
+        for entry in entries {
+            let payload = match &entry.payload {
+                Payload::Blank => 1,
+                Payload::Membership => 2,
+                Payload::Data(bytes) => hash(bytes),
+            };
+            let applied = Applied { term: entry.term, payload };
+            let index = entry.index;
+            self.note(format_args!("n{node} s{} applies {index} t{} {payload:016x}", shard.0, entry.term));
+            let mut logs = self.logs.lock();
+            let log = logs.entry(shard).or_default();
+            match log.entries.get(&index) {
+                Some(first) => {
+                    assert_eq!(*first, applied, "two replicas differ in entry {index} of shard {}", shard.0);
+                }
+                None => {
+                    log.entries.insert(index, applied);
+                    self.is_committed(log, shard, index, entry.term);
+                }
+            }
+            if entry.payload == Payload::Blank {
+                self.begun.lock().insert((node, shard, entry.term));
+            }
+        }
+    }
+
+    /// Looks for the entry on the disks, as power loss would leave them.
+    ///
+    /// # Panics
+    /// If no majority has it.
+    fn is_committed(&self, log: &mut Log, shard: ShardId, index: u64, term: u64) {
+        let on_disk = |node: usize| flushed_entry(&self.nodes[node].store.lock(), shard, index);
+        let found: Vec<_> = (0..self.nodes.len()).map(on_disk).collect();
+        let has = |node: usize| found[node].as_ref().is_some_and(|entry| entry.term == term);
+        if let Some(voters) = (0..found.len()).filter(|node| has(*node)).find_map(|node| found[node].clone()?.voters) {
+            log.voters.insert(index, voters);
+        }
+        let majorities = log.voters.range(..=index).next_back().map(|(_, voters)| &voters[..]).unwrap_or_default();
+        assert!(!majorities.is_empty(), "entry {index} of shard {} is applied before there were voters", shard.0);
+        for voters in majorities {
+            let holders = voters.iter().filter(|voter| has(node_of(**voter))).count();
+            assert!(
+                holders > voters.len() / 2,
+                "entry {index} of shard {} is applied, and only {holders} of {voters:x?} have flushed it",
+                shard.0
+            );
+        }
+    }
+
+    /// A replica leads: nobody else may in that term, nor this one before it was started again, and it must have
+    /// applied the first entry of it.
+    pub fn leads(&self, node: usize, shard: ShardId, term: u64) {
+        self.note(format_args!("n{node} s{} leads t{term}", shard.0));
+        let has_begun = self.begun.lock().contains(&(node, shard, term));
+        assert!(has_begun, "node {node} leads shard {} before it has applied an entry of term {term}", shard.0);
+        self.leading.lock().insert((node, shard), term);
+        let leader = (node, *self.nodes[node].starts.lock());
+        let first = *self.leaders.lock().entry((shard, term)).or_insert(leader);
+        assert_eq!(first, leader, "two processes lead shard {} in term {term}", shard.0);
+    }
+
+    pub fn leads_no_more(&self, node: usize, shard: ShardId) {
+        if self.leading.lock().remove(&(node, shard)).is_some() {
+            self.note(format_args!("n{node} s{} leads no more", shard.0));
+        }
+    }
+
+    /// Who leads a shard in the latest term, if that one still does.
+    pub fn leader(&self, shard: ShardId) -> Option<(usize, u64)> {
+        let leaders = self.leaders.lock();
+        let (&(_, term), &(node, _)) = leaders.range((shard, 0)..=(shard, u64::MAX)).next_back()?;
+        (self.leading.lock().get(&(node, shard)) == Some(&term)).then_some((node, term))
+    }
+
+    /// How many nodes have a vote in each shard, in all that has to agree.
+    pub fn voters(&self) -> Vec<usize> {
+        let logs = self.logs.lock();
+        let newest = |shard| logs.get(&ShardId(shard)).and_then(|log| log.voters.values().next_back());
+        let least = |voters: &Vec<BTreeSet<u64>>| voters.iter().map(BTreeSet::len).min();
+        (0..SHARDS).map(|shard| newest(shard).and_then(least).unwrap_or(0)).collect()
+    }
+
+    /// A node's process has ended.
+    pub fn ends(&self, node: usize) {
+        *self.nodes[node].port.lock() = None;
+        self.leading.lock().retain(|(other, _), _| *other != node);
+        self.begun.lock().retain(|(other, ..)| *other != node);
+    }
+
+    /// How many leaderships there have been.
+    pub fn leaderships(&self) -> usize {
+        self.leaders.lock().len()
+    }
+}
