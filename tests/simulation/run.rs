@@ -14,6 +14,8 @@ use crate::world::{Tally, World, host_name};
 const LOAD_ENDS: Duration = Duration::from_millis(LAST_MS + 3_000);
 /// By then all have noticed that nothing goes wrong any more.
 const CALM: Duration = Duration::from_millis(LAST_MS + 5_000);
+/// After the last request, everything is applied everywhere within this time.
+const SETTLED: Duration = Duration::from_secs(1);
 /// One run of so many has five nodes instead of three.
 const FIVE_NODES_ONE_IN: u64 = 5;
 
@@ -105,9 +107,11 @@ impl Driver {
             }
             let is_over = self.simulated.step();
             if is_over && self.auditor.is_none() {
-                return;
+                break;
             }
         }
+        self.simulated.pass(SETTLED);
+        self.simulated.world.has_equal_rows();
     }
 
     fn begin(&mut self, fault: Fault, now: Duration) {

@@ -98,7 +98,8 @@ fn process_of(seed: u64, trace: Option<PathBuf>) -> Command {
 /// What a process said of its seed.
 fn line_of(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().filter(|line| line.contains("seed ")).map(|line| format!("{line}\n")).collect()
+    let own = text.lines().filter_map(|line| line.find("seed ").map(|at| &line[at..]));
+    own.map(|line| format!("{line}\n")).collect()
 }
 
 fn said(output: &Output) -> String {
