@@ -22,7 +22,6 @@ const FIVE_NODES_ONE_IN: u64 = 5;
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
-    pub trace: String,
     pub tally: Tally,
     pub leaderships: usize,
     pub faults: Vec<(Duration, Fault)>,
@@ -42,12 +41,8 @@ pub fn run(seed: u64) -> Outcome {
     let history = std::mem::take(&mut *world.history.lock());
     let violations = check(&history);
     assert!(violations.is_empty(), "no order explains what clients were told: {violations:#?}");
-    let outcome = Outcome {
-        trace: world.take_trace(),
-        tally: world.tally.lock().clone(),
-        leaderships: world.leaderships(),
-        faults: driver.faults,
-    };
+    let outcome =
+        Outcome { tally: world.tally.lock().clone(), leaderships: world.leaderships(), faults: driver.faults };
     assert!(outcome.has_bitten(), "no fault did any harm: {:?} {:?}", outcome.faults, outcome.tally);
     outcome
 }

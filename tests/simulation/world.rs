@@ -8,7 +8,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_cluster::simulation::flushed_entry;
+use muster_cluster::simulation::{flushed_entry, written_entry};
 use muster_cluster::testing::MemoryStore;
 use muster_cluster::{Committed, NodeId, Payload, Rows, SLOTS, ShardId, Slot, shard_of_slot};
 use parking_lot::Mutex;
@@ -19,6 +19,10 @@ use crate::host::Submit;
 use crate::random::Random;
 
 pub const SHARDS: u16 = 2;
+/// A change of voters that follows an entry is at most so many entries behind it.
+const CHANGED_WITHIN: u64 = 16;
+/// Where a process writes the trace of its run.
+pub const TRACE: &str = "MUSTER_SIMULATION_TRACE";
 /// A run has fast disks or slow ones.
 const USUAL_FLUSH_US_MAX: [u64; 3] = [1_000, 4_000, 16_000];
 
@@ -117,6 +121,15 @@ pub struct Tally {
     pub conflicts: u64,
 }
 
+/// However a run ends, its trace is kept.
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Ok(path) = std::env::var(TRACE) {
+            std::fs::write(path, self.trace.get_mut()).expect("the trace written");
+        }
+    }
+}
+
 impl World {
     pub fn new(seed: u64, nodes: usize, random: &mut Random) -> Arc<Self> {
         let usual_us_max = USUAL_FLUSH_US_MAX[random.below(USUAL_FLUSH_US_MAX.len() as u64) as usize];
@@ -167,10 +180,6 @@ impl World {
         *self.now.lock() = now;
     }
 
-    pub fn take_trace(&self) -> String {
-        std::mem::take(&mut *self.trace.lock())
-    }
-
     /// The next moment of the one order in which everything happens.
     pub fn moment(&self) -> Moment {
         let mut moments = self.moments.lock();
@@ -218,16 +227,26 @@ impl World {
         if let Some(voters) = (0..found.len()).filter(|node| has(*node)).find_map(|node| found[node].clone()?.voters) {
             log.voters.insert(index, voters);
         }
-        let majorities = log.voters.range(..=index).next_back().map(|(_, voters)| &voters[..]).unwrap_or_default();
-        assert!(!majorities.is_empty(), "entry {index} of shard {} is applied before there were voters", shard.0);
-        for voters in majorities {
-            let holders = voters.iter().filter(|voter| has(node_of(**voter))).count();
-            assert!(
-                holders > voters.len() / 2,
-                "entry {index} of shard {} is applied, and only {holders} of {voters:x?} have flushed it",
-                shard.0
-            );
-        }
+        let holders = |voters: &BTreeSet<u64>| voters.iter().filter(|voter| has(node_of(**voter))).count();
+        let agree = |majorities: &[BTreeSet<u64>]| majorities.iter().all(|voters| holders(voters) > voters.len() / 2);
+        let (&since, majorities) = log.voters.range(..=index).next_back().expect("voters before anything is applied");
+        let next = self.next_voters(log, shard, since, index);
+        assert!(
+            agree(majorities) || next.is_some_and(|next| agree(&next)),
+            "entry {index} of shard {} is applied, and of {majorities:x?} not enough have flushed it: {found:?}",
+            shard.0
+        );
+    }
+
+    /// Those whose majorities count by now, if it is others than those since an earlier entry: whoever leads goes by
+    /// the last change of voters in its log, whose first half must be committed before the second is made.
+    fn next_voters(&self, log: &Log, shard: ShardId, since: u64, index: u64) -> Option<Vec<BTreeSet<u64>>> {
+        log.entries.get(&since)?;
+        let voters = |index| {
+            let written = |node: &NodeState| written_entry(&node.store.lock(), shard, index)?.voters;
+            self.nodes.iter().find_map(written)
+        };
+        (index + 1..=index + CHANGED_WITHIN).find_map(voters)
     }
 
     /// A replica leads: nobody else may in that term, nor this one before it was started again, and it must have
