@@ -58,7 +58,7 @@ pub fn open(store: &MemoryStore, options: ClusterOptions, world: World) -> Resul
 
 /// An entry of a log, as far as others agree on it.
 #[derive(Clone, Debug)]
-pub struct FlushedEntry {
+pub struct LoggedEntry {
     pub term: u64,
     /// Majorities of all of these must have it and what follows it; `None`: those of an earlier entry.
     pub voters: Option<Vec<BTreeSet<u64>>>,
@@ -68,10 +68,21 @@ pub struct FlushedEntry {
 ///
 /// # Panics
 /// If it is none.
-pub fn flushed_entry(store: &MemoryStore, shard: ShardId, index: u64) -> Option<FlushedEntry> {
-    let stored = store.flushed(Family::Log, &log_key(shard, index))?;
-    let entry = decode_entry(&stored).unwrap_or_else(|error| panic!("entry {index} of shard {}: {error}", shard.0));
-    Some(FlushedEntry { term: entry.log_id.committed_leader_id().term, voters: voters_of(&entry) })
+pub fn flushed_entry(store: &MemoryStore, shard: ShardId, index: u64) -> Option<LoggedEntry> {
+    store.flushed(Family::Log, &log_key(shard, index)).map(|stored| logged(&stored, shard, index))
+}
+
+/// An entry as the end of the process alone would leave it.
+///
+/// # Panics
+/// If it is none.
+pub fn written_entry(store: &MemoryStore, shard: ShardId, index: u64) -> Option<LoggedEntry> {
+    store.written(Family::Log, &log_key(shard, index)).map(|stored| logged(&stored, shard, index))
+}
+
+fn logged(stored: &[u8], shard: ShardId, index: u64) -> LoggedEntry {
+    let entry = decode_entry(stored).unwrap_or_else(|error| panic!("entry {index} of shard {}: {error}", shard.0));
+    LoggedEntry { term: entry.log_id.committed_leader_id().term, voters: voters_of(&entry) }
 }
 
 /// What a node says to a call that was carried to it.

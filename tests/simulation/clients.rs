@@ -11,9 +11,9 @@ use crate::host::{Reply, Submit};
 use crate::random::Random;
 use crate::world::World;
 
-pub const CLIENTS: usize = 4;
+pub const CLIENTS: usize = 5;
 pub const GROUPS: usize = 4;
-const PAUSE_MS: u64 = 60;
+const PAUSE_MS: u64 = 40;
 /// A node that does not answer within this time may yet carry the request out.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// What has certainly not happened is asked again for so long, after a pause.

@@ -1,12 +1,13 @@
-//! Three nodes on one thread, with a network, disks and a clock that a seed decides: `cluster/` with the machine of
-//! `src/shard/` and the rules, on openraft.
+//! Three nodes, or five, on one thread, with a network, disks and clocks that a seed decides: `cluster/` with the machine
+//! of `src/shard/` and the rules, on openraft.
 //!
 //!     seed ──► faults     crashes, lost tails, failed and hanging flushes, cut, held and one-way links
 //!          ──► network    datagrams that are late, lost, doubled, out of order
 //!          ──► clients ──► host (decides by the rules) ──► proposer ──► log ──► machine ──► rows
 //!                │                                                               │
 //!                ▼                                                               ▼
-//!             history ──► checker of tests/cluster               the same entries everywhere, one leader per term
+//!             history ──► checker of tests/cluster               world: the same entries everywhere, on a majority
+//!                                                                of disks, one leader per term, equal rows at the end
 //!
 //! Everything that happens is one trace; a seed run twice gives the same, byte for byte. Each run has a process of its
 //! own (`seeds.rs`). `MUSTER_SIMULATION_SEEDS=100..200` runs other seeds than the usual ones; what fails says how it is

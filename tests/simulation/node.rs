@@ -19,8 +19,7 @@ use crate::world::{SHARDS, World, node_id};
 
 /// So little that the log is cut in every run, and a replica that was away is filled from rows.
 const LOG_BYTES_MAX: u64 = 24 << 10;
-/// A usual flush takes less than this, in microseconds; one in [`SLOW_ONE_IN`] ten times as long.
-const FLUSH_US_MAX: u64 = 4_000;
+/// One flush in so many takes ten times as long as usual.
 const SLOW_ONE_IN: u64 = 30;
 
 /// Every node has a vote.
@@ -80,6 +79,7 @@ async fn start_shard(
     let sink = Arc::new(move |told: Told| drop(ear.send(Heard::Told(told))));
     let machine = Watched { inner: Machine::new(shard, SHARDS, sink), world: world.clone(), node, shard };
     let handle = cluster.start_shard(shard, Box::new(machine)).await?;
+    world.nodes[node].rows.lock().push(handle.rows().clone());
     tokio::spawn(Host::new(world.clone(), node, shard, handle, to_self.clone()).work(heard));
     Ok(to_self)
 }
@@ -91,7 +91,7 @@ fn flushing(world: Arc<World>, node: usize, store: MemoryStore) -> Box<dyn Fn() 
         let (takes, fails) = {
             let fate = &mut *world.nodes[node].disk.lock();
             let slow = if fate.random.below(SLOW_ONE_IN) == 0 { 10 } else { 1 };
-            let takes = Duration::from_micros(fate.random.below(FLUSH_US_MAX) * slow);
+            let takes = Duration::from_micros(fate.random.below(fate.usual_us_max) * slow);
             (takes + std::mem::take(&mut fate.hangs_for), fate.fails)
         };
         let (world, store) = (world.clone(), store.clone());

@@ -28,9 +28,13 @@ const SOON: Duration = Duration::from_millis(500);
 
 /// Runs a test on three nodes that have formed a cluster, with a group in it.
 fn on_three_nodes(seed: u64, test: impl FnOnce(&mut Simulated) + Send + 'static) {
+    on_nodes(NODES, seed, test);
+}
+
+fn on_nodes(nodes: usize, seed: u64, test: impl FnOnce(&mut Simulated) + Send + 'static) {
     let run = move || {
         let mut random = Random::of_seed(seed);
-        let world = World::new(seed, NODES, &mut random);
+        let world = World::new(seed, nodes, &mut random);
         let mut simulated = Simulated::new(world, 5, &mut random);
         simulated.form();
         let (leader, _) = simulated.leader_but(shard(), None);
@@ -273,4 +277,36 @@ fn what_rests_on_a_refused_proposal_is_not_carried_out() {
     let met = met.iter().filter(|met| *met).count();
     assert!(met > 0, "in no run did the second proposal get into the log of the same term");
     println!("{met} runs met the case");
+}
+
+/// Of five, one answers for the later of two entries before the leader itself has flushed it, and then a third one for
+/// both: two have the later entry, whoever is counted first.
+///
+/// Source: issue 1802 of openraft.
+#[test]
+fn a_majority_is_a_majority_whoever_answers_first() {
+    on_nodes(5, 9, |simulated| {
+        let (leader, term) = simulated.leader_but(shard(), None);
+        let others: Vec<usize> = simulated.others(leader).collect();
+        let [first, second, ..] = others[..] else { panic!("five nodes") };
+        let pairs = (0..5).flat_map(|one| (one + 1..5).map(move |other| (one, other)));
+        for (one, other) in pairs.filter(|pair| [(leader, first), (first, leader)].iter().all(|spared| spared != pair))
+        {
+            simulated.part(one, other);
+        }
+        let mut earlier = simulated.ask(leader, GROUP, add(1), "earlier");
+        simulated.pass(Duration::from_millis(40));
+        simulated.world.nodes[leader].disk.lock().hangs_for = Duration::from_millis(1_500);
+        let mut later: Vec<_> = (0..=FOLLOWER_ITEMS)
+            .map(|n| simulated.ask(leader, GROUP, Action::Count(Counter(0), 1), &format!("later {n}")))
+            .collect();
+        simulated.pass(Duration::from_millis(40));
+        simulated.heal(leader, second);
+        simulated.pass(Duration::from_millis(700));
+        assert_eq!(simulated.world.leader(shard()), Some((leader, term)), "the case is not met");
+        assert!(matches!(earlier.try_recv(), Ok(Reply::Answered(_))), "three of five have it");
+        let told =
+            later.iter_mut().map(|later| later.try_recv()).filter(|told| !matches!(told, Err(TryRecvError::Empty)));
+        assert_eq!(told.count(), 0, "two of five have them");
+    });
 }

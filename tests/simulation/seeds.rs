@@ -6,13 +6,12 @@ use std::process::{Command, Output, Stdio};
 
 use crate::chance::with_seed;
 use crate::run::run;
+use crate::world::TRACE;
 
 /// The seed that a process is to run.
 const SEED: &str = "MUSTER_SIMULATION_SEED";
 /// Which seeds the test runs: a count, or the first one and the one after the last (`100..200`).
 const SEEDS: &str = "MUSTER_SIMULATION_SEEDS";
-/// Where a process writes its trace.
-const TRACE: &str = "MUSTER_SIMULATION_TRACE";
 const SEEDS_USUAL: u64 = 50;
 
 /// Runs the one seed that the environment names.
@@ -23,9 +22,6 @@ fn one_seed() {
     let seed = seed.parse().unwrap_or_else(|error| panic!("{SEED}={seed}: {error}"));
     let outcome = with_seed(seed, move || run(seed)).unwrap_or_else(|_| panic!("{}", how_to_repeat(seed)));
     println!("seed {seed}: {} leaderships, {:?}", outcome.leaderships, outcome.tally);
-    if let Ok(path) = std::env::var(TRACE) {
-        std::fs::write(path, outcome.trace).expect("the trace written");
-    }
 }
 
 #[test]
@@ -98,7 +94,8 @@ fn process_of(seed: u64, trace: Option<PathBuf>) -> Command {
 /// What a process said of its seed.
 fn line_of(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().filter(|line| line.contains("seed ")).map(|line| format!("{line}\n")).collect()
+    let own = text.lines().filter_map(|line| line.rfind("seed ").map(|at| &line[at..]));
+    own.map(|line| format!("{line}\n")).collect()
 }
 
 fn said(output: &Output) -> String {

@@ -8,9 +8,9 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_cluster::simulation::flushed_entry;
+use muster_cluster::simulation::{flushed_entry, written_entry};
 use muster_cluster::testing::MemoryStore;
-use muster_cluster::{Committed, NodeId, Payload, ShardId};
+use muster_cluster::{Committed, NodeId, Payload, Rows, SLOTS, ShardId, Slot, shard_of_slot};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -19,6 +19,12 @@ use crate::host::Submit;
 use crate::random::Random;
 
 pub const SHARDS: u16 = 2;
+/// A change of voters that follows an entry is at most so many entries behind it.
+const CHANGED_WITHIN: u64 = 16;
+/// Where a process writes the trace of its run.
+pub const TRACE: &str = "MUSTER_SIMULATION_TRACE";
+/// A run has fast disks or slow ones.
+const USUAL_FLUSH_US_MAX: [u64; 3] = [1_000, 4_000, 16_000];
 
 /// The name of a node's replicas.
 pub fn node_id(node: usize) -> NodeId {
@@ -79,6 +85,8 @@ pub struct NodeState {
     pub store: Mutex<MemoryStore>,
     pub disk: Mutex<DiskFate>,
     pub port: Mutex<Option<mpsc::UnboundedSender<Submit>>>,
+    /// Of each shard that is started.
+    pub rows: Mutex<Vec<Rows>>,
     pub starts: Mutex<u64>,
     /// How far the node's clock is ahead, in milliseconds.
     pub clock_ahead_ms: u64,
@@ -87,6 +95,8 @@ pub struct NodeState {
 /// How a node's flushes go.
 pub struct DiskFate {
     pub random: Random,
+    /// A usual flush takes less than this, in microseconds.
+    pub usual_us_max: u64,
     /// The next flush takes so much longer.
     pub hangs_for: Duration,
     pub fails: bool,
@@ -111,17 +121,29 @@ pub struct Tally {
     pub conflicts: u64,
 }
 
+/// However a run ends, its trace is kept.
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Ok(path) = std::env::var(TRACE) {
+            std::fs::write(path, self.trace.get_mut()).expect("the trace written");
+        }
+    }
+}
+
 impl World {
     pub fn new(seed: u64, nodes: usize, random: &mut Random) -> Arc<Self> {
+        let usual_us_max = USUAL_FLUSH_US_MAX[random.below(USUAL_FLUSH_US_MAX.len() as u64) as usize];
         let node = |_| NodeState {
             store: Mutex::new(MemoryStore::new()),
             disk: Mutex::new(DiskFate {
                 random: random.fork(),
+                usual_us_max,
                 hangs_for: Duration::ZERO,
                 fails: false,
                 has_failed: false,
             }),
             port: Mutex::new(None),
+            rows: Mutex::default(),
             starts: Mutex::new(0),
             clock_ahead_ms: random.below(2_000),
         };
@@ -156,10 +178,6 @@ impl World {
     /// Between two steps the simulation has no moment of its own.
     pub fn set_now(&self, now: Duration) {
         *self.now.lock() = now;
-    }
-
-    pub fn take_trace(&self) -> String {
-        std::mem::take(&mut *self.trace.lock())
     }
 
     /// The next moment of the one order in which everything happens.
@@ -209,16 +227,26 @@ impl World {
         if let Some(voters) = (0..found.len()).filter(|node| has(*node)).find_map(|node| found[node].clone()?.voters) {
             log.voters.insert(index, voters);
         }
-        let majorities = log.voters.range(..=index).next_back().map(|(_, voters)| &voters[..]).unwrap_or_default();
-        assert!(!majorities.is_empty(), "entry {index} of shard {} is applied before there were voters", shard.0);
-        for voters in majorities {
-            let holders = voters.iter().filter(|voter| has(node_of(**voter))).count();
-            assert!(
-                holders > voters.len() / 2,
-                "entry {index} of shard {} is applied, and only {holders} of {voters:x?} have flushed it",
-                shard.0
-            );
-        }
+        let holders = |voters: &BTreeSet<u64>| voters.iter().filter(|voter| has(node_of(**voter))).count();
+        let agree = |majorities: &[BTreeSet<u64>]| majorities.iter().all(|voters| holders(voters) > voters.len() / 2);
+        let (&since, majorities) = log.voters.range(..=index).next_back().expect("voters before anything is applied");
+        let next = self.next_voters(log, shard, since, index);
+        assert!(
+            agree(majorities) || next.is_some_and(|next| agree(&next)),
+            "entry {index} of shard {} is applied, and of {majorities:x?} not enough have flushed it: {found:?}",
+            shard.0
+        );
+    }
+
+    /// Those whose majorities count by now, if it is others than those since an earlier entry: whoever leads goes by
+    /// the last change of voters in its log, whose first half must be committed before the second is made.
+    fn next_voters(&self, log: &Log, shard: ShardId, since: u64, index: u64) -> Option<Vec<BTreeSet<u64>>> {
+        log.entries.get(&since)?;
+        let voters = |index| {
+            let written = |node: &NodeState| written_entry(&node.store.lock(), shard, index)?.voters;
+            self.nodes.iter().find_map(written)
+        };
+        (index + 1..=index + CHANGED_WITHIN).find_map(voters)
     }
 
     /// A replica leads: nobody else may in that term, nor this one before it was started again, and it must have
@@ -257,8 +285,41 @@ impl World {
     /// A node's process has ended.
     pub fn ends(&self, node: usize) {
         *self.nodes[node].port.lock() = None;
+        self.nodes[node].rows.lock().clear();
         self.leading.lock().retain(|(other, _), _| *other != node);
         self.begun.lock().retain(|(other, ..)| *other != node);
+    }
+
+    /// Nothing is under way any more: all replicas hold the same rows.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn has_equal_rows(&self) {
+        let first = self.rows_of(0);
+        assert!(!first.is_empty(), "no rows");
+        for node in 1..self.nodes.len() {
+            let other = self.rows_of(node);
+            let differs = |(key, value): &(&Vec<u8>, &Vec<u8>)| other.get(*key) != Some(value);
+            let row = first.iter().find(differs);
+            assert_eq!((row, first.len()), (None, other.len()), "rows of node 0 and node {node} differ");
+        }
+    }
+
+    /// By their keys without the generation, which replicas need not share.
+    fn rows_of(&self, node: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let state = &self.nodes[node];
+        let generations: Vec<u32> = state.rows.lock().iter().map(Rows::generation).collect();
+        let mut found = BTreeMap::new();
+        for (key, value) in state.store.lock().rows() {
+            let number =
+                |range: std::ops::Range<usize>| key[range].iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+            let (slot, generation) = (number(0..2) as u16, number(2..6));
+            let shard = if slot < SLOTS { shard_of_slot(Slot(slot), SHARDS) } else { ShardId(slot - SLOTS) };
+            if generations[usize::from(shard.0)] == generation {
+                found.insert([&key[..2], &key[6..]].concat(), value.to_vec());
+            }
+        }
+        found
     }
 
     /// How many leaderships there have been.

@@ -77,6 +77,11 @@ impl MemoryStore {
         self.shared.contents.lock().flushed[family as usize].get(key).cloned()
     }
 
+    /// A row as the end of the process alone would leave it.
+    pub(crate) fn written(&self, family: Family, key: &[u8]) -> Option<Bytes> {
+        self.shared.contents.lock().written[family as usize].get(key).cloned()
+    }
+
     /// Flushes the oldest batches of those that are not.
     pub fn flush_oldest(&self, batches: usize) {
         let mut contents = self.shared.contents.lock();

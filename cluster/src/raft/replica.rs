@@ -658,3 +658,95 @@ async fn cut(raft: &Raft, gate: &Gate, upto: u64) -> Option<()> {
 fn last_index(raft: &Raft) -> Option<u64> {
     raft.metrics().borrow_watched().last_log_index
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::EntryPayload;
+    use openraft::entry::RaftEntry;
+    use openraft::raft::AppendEntriesRequest;
+    use serde_bytes::ByteBuf;
+
+    use super::super::types::{Entry, LogId, Membership};
+    use super::*;
+    use crate::application::{Committed, Release, Transaction};
+    use crate::disk::{DiskObserver, MemoryStore};
+    use crate::handle::NodesObserver;
+    use crate::net::wire::Append;
+
+    const SHARD: ShardId = ShardId(0);
+    const ME: u64 = 2;
+    const OTHER: u64 = 1;
+
+    struct Indifferent;
+
+    impl ShardMachine for Indifferent {
+        fn apply(&mut self, _: &[Committed], _: &mut Transaction<'_>) -> Result<Option<Release>, DiskError> {
+            Ok(None)
+        }
+    }
+
+    async fn follower(disk: &Disk) -> RunningReplica {
+        let timings = Timings {
+            heartbeat: Duration::from_secs(60),
+            election_min: Duration::from_secs(600),
+            election_max: Duration::from_secs(900),
+            log_bytes_max: 1 << 20,
+        };
+        let peers = Peers::new(SHARD, None, timings.election_min, NodesObserver::default());
+        let (_, plan) = watch::channel(Plan::default());
+        let begin = Begin { founds: false, plan, places: crate::slot::places(SHARD, 1) };
+        let started = RunningReplica::start(disk, ME, SHARD, Box::new(Indifferent), &timings, peers, begin);
+        started.await.expect("started")
+    }
+
+    fn voters(of: &[u64]) -> openraft::Membership<u64, ()> {
+        openraft::Membership::new_with_defaults(vec![of.iter().copied().collect()], [])
+    }
+
+    fn entry(term: u64, index: u64, payload: EntryPayload<Proposal, u64, ()>) -> Entry {
+        Entry::new(LogId::new(term.into(), index), payload)
+    }
+
+    /// Who would have to agree if this replica wanted to be elected.
+    fn electorate(replica: &RunningReplica) -> Vec<u64> {
+        replica.raft.metrics().borrow_watched().membership_config.membership().voter_ids().collect()
+    }
+
+    /// Rows that are taken over end the log that was there, and with it a change of voters that was never committed: by
+    /// its voters this replica would be elected without those who have committed what the rows hold.
+    ///
+    /// Source: issue 1808 of openraft.
+    #[tokio::test]
+    async fn a_change_of_voters_that_rows_have_overtaken_is_forgotten() {
+        let disk = Disk::start(Arc::new(MemoryStore::new()), true, 0, DiskObserver::default()).expect("threads");
+        let replica = follower(&disk).await;
+        let append = AppendEntriesRequest {
+            vote: Vote::new_committed(1, OTHER),
+            prev_log_id: None,
+            entries: vec![
+                entry(0, 0, EntryPayload::Membership(voters(&[OTHER]))),
+                entry(1, 1, EntryPayload::Blank),
+                entry(1, 2, EntryPayload::Membership(voters(&[ME, 3]))),
+            ],
+            leader_commit: Some(LogId::new(1.into(), 1)),
+        };
+        let append = Append::new(append).expect("encoded");
+        replica.serve(RaftCall::Append(append)).await.expect("appended");
+        assert_eq!(electorate(&replica), [ME, 3], "a change counts from when it is in the log");
+
+        let first = Membership::new(Some(LogId::new(0.into(), 0)), voters(&[OTHER]));
+        let applied: machine::Applied = (Some(LogId::new(2.into(), 9)), first);
+        let part = SnapshotPart {
+            vote: Vote::new_committed(2, OTHER).into(),
+            transfer: 1,
+            part: 0,
+            rows: Vec::new(),
+            applied: Some(ByteBuf::from(codec::encode(&applied).expect("encoded"))),
+        };
+        replica.serve(RaftCall::Snapshot(part)).await.expect("taken");
+        assert_eq!(electorate(&replica), [OTHER]);
+        replica.retire().await;
+        replica.stop().await;
+        disk.close().await;
+    }
+}
