@@ -42,13 +42,24 @@ pub struct Setup {
     pub has_shims: bool,
     /// Whether nodes speak TLS to each other.
     pub has_tls: bool,
+    /// How many nodes a cluster is formed of; `None`: all.
+    pub expect: Option<usize>,
     /// Of the first nodes; the others have none.
     pub zones: &'static [&'static str],
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: 3, joining: 0, shards: 3, toml: String::new(), has_shims: false, has_tls: false, zones: &[] }
+        Self {
+            nodes: 3,
+            joining: 0,
+            shards: 3,
+            toml: String::new(),
+            has_shims: false,
+            has_tls: false,
+            expect: None,
+            zones: &[],
+        }
     }
 }
 
@@ -157,7 +168,7 @@ impl Nodes {
                 place.advertised,
                 place.source,
                 seeds.join(", "),
-                self.setup.nodes,
+                self.setup.expect.unwrap_or(self.setup.nodes),
             ));
         }
         toml.push_str(&self.setup.toml);
