@@ -144,3 +144,40 @@ async fn three_nodes_form_one_cluster_in_any_order() {
         nodes.examine();
     }
 }
+
+/// Waits until a node has ended by itself, and says why.
+async fn refuses_to_run(nodes: &mut Nodes, number: usize, why: &str) {
+    let until = Instant::now() + READY_TIMEOUT;
+    while !nodes.log(number).contains(why) {
+        assert!(Instant::now() < until, "node {number} does not say {why:?}: {:?}", nodes.ready(number).await);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    while nodes.ready(number).await.is_ok() {
+        assert!(Instant::now() < until, "node {number} goes on");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    nodes.kill(number);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_folder_runs_instead_of_the_first_one_and_never_beside_it() {
+    let _turn = turn().await;
+    let mut nodes = Nodes::start(Setup { joining: 1, ..Setup::default() }).await;
+    let (world, remembered) = make_groups(&nodes, &[0, 1, 2]).await;
+    nodes.kill(2);
+    nodes.copy_folder(2, 3);
+    nodes.launch(&[2]);
+    nodes.until_ready().await;
+    nodes.launch(&[3]);
+    refuses_to_run(&mut nodes, 3, "one of the two is a copy").await;
+
+    // A node that has moved to another machine, with all it had.
+    nodes.kill(2);
+    nodes.copy_folder(2, 3);
+    nodes.launch(&[3]);
+    nodes.until_ready().await;
+    nodes.launch(&[2]);
+    refuses_to_run(&mut nodes, 2, "one of the two is a copy").await;
+    nodes.until_ready().await;
+    all_show(&nodes, world, remembered).await;
+}

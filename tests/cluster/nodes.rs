@@ -224,6 +224,16 @@ impl Nodes {
         std::fs::remove_dir_all(stopped.data_dir()).expect("a data folder");
     }
 
+    /// Gives a node that does not run a copy of the data folder of another one that is down.
+    pub fn copy_folder(&mut self, from: usize, to: usize) {
+        let State::Down(stopped) = &self.nodes[from] else { panic!("node {from} is not down") };
+        let folder = tempfile::tempdir().expect("a folder for the node");
+        let copied = std::process::Command::new("cp").arg("-r").arg(stopped.data_dir()).arg(folder.path()).status();
+        assert!(copied.is_ok_and(|status| status.success()), "the folder of node {from} cannot be copied");
+        let settings = self.settings(to, &folder);
+        self.nodes[to] = State::Down(Stopped { folder, settings });
+    }
+
     /// Stops a node where it stands (SIGSTOP): its connections stay, and nobody answers.
     pub fn pause(&mut self, number: usize) {
         self.change(number, |state| match state {
