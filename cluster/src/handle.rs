@@ -32,6 +32,8 @@ use crate::slot::{ShardId, places};
 /// Source: docs/spec/identifiers.md section 5.
 const MINT_SLOTS: u64 = 4096;
 
+/// How long a node asks others about itself before it takes part.
+const TWIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a node looks whether the cluster knows where it is.
 const INTRODUCE_EVERY: Duration = Duration::from_millis(250);
 
@@ -53,6 +55,10 @@ pub enum OpenError {
         "data folder {path} holds {found} shards, cluster.shards asks for {wanted}; the number is fixed when the folder is made"
     )]
     ShardsDiffer { path: PathBuf, found: u16, wanted: u16 },
+    #[error(
+        "data folder {path} is that of node {node}, which runs at {address}: one of the two is a copy; a further node starts with an empty folder"
+    )]
+    Copied { path: PathBuf, node: NodeId, address: String },
     #[error("data folder {path} is damaged: {reason}")]
     Corrupt { path: PathBuf, reason: String },
     #[error("data folder {path} cannot be used: {reason}")]
@@ -458,16 +464,17 @@ impl Inner {
         let Some(runtime) = self.net.as_ref().map(|net| net.runtime().clone()) else { return Ok(()) };
         // Until the log says more: whoever let this node in has told it where the others are.
         self.members.send_replace(Members::new(told));
+        let machine = MetaMachine::new(self.members.clone());
+        let stored = raft::stored_rows(&self.disk, META, machine.keeps()).and_then(|rows| MetaMachine::read(&rows));
+        let stored = stored.map_err(|error| OpenError::of(&self.options.data_dir, error))?;
+        if !stored.nodes().is_empty() {
+            self.members.send_replace(stored);
+        }
+        self.follow(&self.members.borrow().clone());
+        // Before any replica of this name can say anything.
+        self.refuse_twins().await?;
         let inner = self.clone();
-        let started = runtime.spawn(async move {
-            let machine = MetaMachine::new(inner.members.clone());
-            let replica = inner.start_replica(META, Box::new(machine)).await?;
-            let stored = MetaMachine::read(replica.rows()).map_err(|e| OpenError::of(&inner.options.data_dir, e))?;
-            if !stored.nodes().is_empty() {
-                inner.members.send_replace(stored);
-            }
-            Ok(replica)
-        });
+        let started = runtime.spawn(async move { inner.start_replica(META, Box::new(machine)).await });
         let replica = match started.await {
             Ok(started) => started?,
             Err(error) => return Err(self.shard_failed(META, &error.to_string())),
@@ -483,6 +490,36 @@ impl Inner {
         });
         runtime.spawn(introduce(Arc::downgrade(self), replica));
         Ok(())
+    }
+
+    /// Refuses to go on where another node runs with a copy of this data folder: two replicas of one name would both
+    /// vote, and acknowledge what the other has not.
+    async fn refuse_twins(&self) -> Result<(), OpenError> {
+        let Some(net) = &self.net else { return Ok(()) };
+        let (members, number) = (self.members.borrow().clone(), NodeId(self.identity.node).number());
+        let deadline = Instant::now() + TWIN_TIMEOUT;
+        let others = members.nodes().iter().filter(|card| card.id().number() != number);
+        let asked = others.map(|card| net.links().call(card.node, Call::Where(number), deadline));
+        let mut addresses: BTreeSet<String> = self.address_of(number).into_iter().collect();
+        for answer in futures::future::join_all(asked).await {
+            if let Ok(Answer::At(Some(address))) = answer {
+                addresses.insert(address);
+            }
+        }
+        addresses.remove(net.advertised());
+        let deadline = Instant::now() + TWIN_TIMEOUT;
+        for address in addresses {
+            if net.is_twin(&address, deadline).await {
+                let path = self.options.data_dir.clone();
+                return Err(OpenError::Copied { path, node: NodeId(self.identity.node), address });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn address_of(&self, number: u32) -> Option<String> {
+        let members = self.members.borrow();
+        members.nodes().iter().find(|card| card.id().number() == number).map(|card| card.address.clone())
     }
 
     /// Takes over which nodes there are.

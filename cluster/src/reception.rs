@@ -112,6 +112,25 @@ pub(crate) fn within(inner: Arc<Inner>, from: u64, call: Call, deadline: Instant
             }
         }
         .boxed(),
+        Call::Where(number) => futures::future::ready(Answer::At(inner.address_of(number))).boxed(),
         _ => futures::future::ready(refused("that is not answered to a node of the cluster")).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_promises_itself_once_whatever_happens_to_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let reception = || Reception::new(folder.path().to_owned()).expect("a readable folder");
+        assert_eq!(reception().promised(), None);
+        assert_eq!(reception().promise(7).expect("written"), 7);
+        let again = reception();
+        assert_eq!(again.promised(), Some(7));
+        assert_eq!(again.promise(8).expect("written"), 7, "who asks later hears of the first one");
+        std::fs::write(folder.path().join("PROMISE"), "cluster 0000000000000008\n").expect("written");
+        assert!(Reception::new(folder.path().to_owned()).is_err(), "a damaged promise is not taken for none");
     }
 }

@@ -38,6 +38,7 @@ mod search;
 mod settled;
 
 mod faults;
+mod forming;
 mod garbage;
 mod run;
 mod scenarios;

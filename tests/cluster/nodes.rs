@@ -42,13 +42,24 @@ pub struct Setup {
     pub has_shims: bool,
     /// Whether nodes speak TLS to each other.
     pub has_tls: bool,
+    /// How many nodes a cluster is formed of; `None`: all.
+    pub expect: Option<usize>,
     /// Of the first nodes; the others have none.
     pub zones: &'static [&'static str],
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: 3, joining: 0, shards: 3, toml: String::new(), has_shims: false, has_tls: false, zones: &[] }
+        Self {
+            nodes: 3,
+            joining: 0,
+            shards: 3,
+            toml: String::new(),
+            has_shims: false,
+            has_tls: false,
+            expect: None,
+            zones: &[],
+        }
     }
 }
 
@@ -157,7 +168,7 @@ impl Nodes {
                 place.advertised,
                 place.source,
                 seeds.join(", "),
-                self.setup.nodes,
+                self.setup.expect.unwrap_or(self.setup.nodes),
             ));
         }
         toml.push_str(&self.setup.toml);
@@ -223,6 +234,16 @@ impl Nodes {
     pub fn wipe(&mut self, number: usize) {
         let State::Down(stopped) = &self.nodes[number] else { panic!("node {number} is not down") };
         std::fs::remove_dir_all(stopped.data_dir()).expect("a data folder");
+    }
+
+    /// Gives a node that does not run a copy of the data folder of another one that is down.
+    pub fn copy_folder(&mut self, from: usize, to: usize) {
+        let State::Down(stopped) = &self.nodes[from] else { panic!("node {from} is not down") };
+        let folder = tempfile::tempdir().expect("a folder for the node");
+        let copied = std::process::Command::new("cp").arg("-r").arg(stopped.data_dir()).arg(folder.path()).status();
+        assert!(copied.is_ok_and(|status| status.success()), "the folder of node {from} cannot be copied");
+        let settings = self.settings(to, &folder);
+        self.nodes[to] = State::Down(Stopped { folder, settings });
     }
 
     /// Stops a node where it stands (SIGSTOP): its connections stay, and nobody answers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::checker::check;
-use crate::clients::Worker;
+use crate::clients::{Remembered, Worker, World};
 use crate::faults;
 use crate::history::{Action, Answer};
 use crate::nodes::{Nodes, Setup};
@@ -48,18 +48,29 @@ fn three() -> Setup {
 
 /// What one of the nodes does, all of them show: there is one cluster.
 pub async fn are_one(nodes: &Nodes) {
-    let mut numbers = BTreeSet::new();
-    for node in nodes.up() {
-        numbers.extend(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
-    }
-    assert!(numbers.len() == nodes.up().count() && !numbers.contains(&0), "each node has a number: {numbers:?}");
-    let world = world(nodes);
+    let (world, remembered) = make_groups(nodes, &nodes.up().collect::<Vec<_>>()).await;
+    all_show(nodes, world, remembered).await;
+}
+
+/// Has these nodes make all groups, each some of them.
+pub async fn make_groups(nodes: &Nodes, asked: &[usize]) -> (World, Remembered) {
+    let world = World { nodes: asked.iter().map(|number| nodes.address(*number)).collect(), ..world(nodes) };
     let mut client = Worker::new(world.clone(), 0, Random::of_seed(0), Arc::default());
     for group in 0..world.groups.len() {
         let answer = client.ask(group % world.nodes.len(), group, Action::Create(0)).await;
         assert_eq!(answer, Some(Answer::Done), "the cluster is ready");
     }
-    let mut remembered = client.finish();
+    (world, client.finish())
+}
+
+/// All nodes that run belong together, and show what was acknowledged, to whomever of them it was said.
+pub async fn all_show(nodes: &Nodes, mut world: World, mut remembered: Remembered) {
+    let mut numbers = BTreeSet::new();
+    for node in nodes.up() {
+        numbers.extend(nodes.metrics(node).await.map(|metrics| metrics.node_number()));
+    }
+    assert!(numbers.len() == nodes.up().count() && !numbers.contains(&0), "each node has a number: {numbers:?}");
+    world.nodes = nodes.up().map(|number| nodes.address(number)).collect();
     assert_eq!(settle(&world, &mut remembered).await, Vec::<String>::new());
     assert_eq!(check(&remembered.history), vec![]);
 }
@@ -92,20 +103,6 @@ async fn a_node_alone_that_loses_its_disk_is_found_out() {
     let (_, judgement) = run.judge().await;
     assert!(!judgement.wrong.is_empty(), "everything was lost, and nobody noticed");
     judgement.wrong.iter().for_each(|wrong| println!("{wrong}"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_nodes_form_one_cluster_in_any_order() {
-    let _turn = turn().await;
-    for first in 0..3 {
-        let mut nodes = Nodes::prepare(three());
-        for node in 0..3 {
-            nodes.launch(&[(first + node) % 3]);
-        }
-        nodes.until_ready().await;
-        are_one(&nodes).await;
-        nodes.examine();
-    }
 }
 
 /// Of two zones each has voters of every shard: the only node of one votes in all of them.

@@ -274,6 +274,33 @@ mod tests {
         assert!(server.is_err());
     }
 
+    /// What somebody hears who begins like this.
+    async fn answer_to(opening: Opening) -> (String, HandshakeError) {
+        let (a, b) = tokio::io::duplex(4096);
+        let mut frames = framed(a);
+        let asked = async {
+            send(&mut frames, &opening).await.expect("sent");
+            match receive(&mut frames).await.expect("an answer") {
+                Reply::Refused(reason) => reason,
+                Reply::Welcome { .. } => panic!("welcome"),
+            }
+        };
+        let (told, said) = tokio::join!(asked, accept(b, b"key", ME, |_| None));
+        (told, said.map(|_| ()).expect_err("taken for a node"))
+    }
+
+    #[tokio::test]
+    async fn versions_that_do_not_meet_are_told_to_both() {
+        let opening = |oldest, newest| Opening { magic: MAGIC, oldest, newest, name: YOU, nonce: [0; 16] };
+        for (oldest, newest) in [(VERSION + 1, VERSION + 3), (0, OLDEST_VERSION - 1)] {
+            let (told, said) = answer_to(opening(oldest, newest)).await;
+            assert!(told.contains(&format!("are spoken here, {oldest} to {newest} there")), "{told}");
+            assert!(matches!(said, HandshakeError::Refused(reason) if reason == told));
+        }
+        let (told, _) = answer_to(Opening { magic: *b"nobody", ..opening(OLDEST_VERSION, VERSION) }).await;
+        assert!(told.contains("not how a node begins"), "{told}");
+    }
+
     #[tokio::test]
     async fn garbage_is_refused_without_being_read_to_its_end() {
         let (mut a, b) = tokio::io::duplex(4096);

@@ -38,6 +38,9 @@ const PARTING_BYTES_MAX: u64 = 64 * 1024;
 const FIRST_BYTE: u8 = 0;
 const FIRST_BYTE_OF_TLS: u8 = 0x16;
 
+/// What a node is told that goes by the name of the one it dials.
+pub(super) const SAME_NAME: &str = "two nodes have the same name: one data folder is a copy of the other";
+
 /// What a listener needs to know.
 pub(crate) struct Doorkeeper {
     pub(crate) key: Vec<u8>,
@@ -187,9 +190,7 @@ fn refuses(me: Name, them: Name) -> Option<String> {
         (Some(mine), Some(theirs)) if mine != theirs => {
             Some(format!("this is cluster {mine:016x}, and that one belongs to {theirs:016x}"))
         }
-        _ if me.node.is_some() && me.node == them.node => {
-            Some("two nodes have the same name: one data folder is a copy of the other".to_owned())
-        }
+        _ if me.node.is_some() && me.node == them.node => Some(SAME_NAME.to_owned()),
         _ => None,
     }
 }

@@ -128,6 +128,12 @@ impl Net {
     ) -> Result<Answer, HandshakeError> {
         self.links.dialler().call_address(address, call, deadline).await
     }
+
+    /// Whether somebody is at an address who goes by this node's name.
+    pub(crate) async fn is_twin(&self, address: &str, deadline: Instant) -> bool {
+        let answer = self.call_address(address, Call::Greet, deadline).await;
+        matches!(answer, Err(HandshakeError::Refused(reason)) if reason == listener::SAME_NAME)
+    }
 }
 
 impl Drop for Net {

@@ -91,6 +91,9 @@ pub(crate) enum Call {
     /// I am there now. Carried out by the leader of the meta group.
     #[serde(rename = "m")]
     Moved(NodeCard),
+    /// Where the node of that number is, as far as the other side knows.
+    #[serde(rename = "w")]
+    Where(u32),
 }
 
 /// What a node says of itself that wants to be let in.
@@ -169,6 +172,8 @@ pub(crate) enum Answer {
     Joined(JoinAnswer),
     #[serde(rename = "m")]
     Noted,
+    #[serde(rename = "w")]
+    At(Option<String>),
     /// It was not carried out, and will not be.
     #[serde(rename = "n")]
     Refused(String),
@@ -228,6 +233,7 @@ impl RequestName for Request {
             Call::Promise { .. } => "promise",
             Call::Join(_) => "join",
             Call::Moved(_) => "moved",
+            Call::Where(_) => "where",
         }
     }
 }

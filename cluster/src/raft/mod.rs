@@ -11,6 +11,6 @@ mod types;
 
 pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, examine_meta, log_key, starts_key};
 pub(crate) use network::{Peers, Way};
-pub(crate) use replica::{Begin, RunningReplica, Timings};
+pub(crate) use replica::{Begin, RunningReplica, Timings, stored_rows};
 pub(crate) use snapshot::range;
 pub(crate) use types::{LogId, Types, Vote, voters_of};

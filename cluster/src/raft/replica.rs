@@ -28,7 +28,7 @@ use super::network::Peers;
 use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up};
 use super::steward::Steward;
 use super::types::{Proposal, Raft, Snapshot, SnapshotMeta, Types, Vote};
-use crate::application::ShardMachine;
+use crate::application::{Keeps, ShardMachine};
 use crate::disk::{Disk, DiskError, FIRST_GENERATION, Rows};
 use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
 use crate::net::wire::{Appended, RaftAnswer, RaftCall, SnapshotPart, WireVote, transfer_request};
@@ -98,6 +98,12 @@ pub(crate) struct RunningReplica {
     retiring: watch::Sender<bool>,
 }
 
+/// The rows of a shard as they were left, whether or not its replica runs yet.
+pub(crate) fn stored_rows(disk: &Disk, shard: ShardId, keeps: Keeps) -> Result<Rows, DiskError> {
+    let generation = codec::read_meta(disk, shard, Kind::Generation)?.unwrap_or(FIRST_GENERATION);
+    Ok(Rows::new(disk.clone(), keeps, generation))
+}
+
 impl RunningReplica {
     /// Starts the replica `node` of a shard on the calling runtime; the only voter campaigns at once, others after
     /// one lease.
@@ -117,10 +123,9 @@ impl RunningReplica {
         let applied = machine::read_applied(disk, shard).map_err(|error| error.to_string())?;
         let reports = Reports::new(&applied);
         let words = |error: DiskError| error.to_string();
-        let generation = codec::read_meta(disk, shard, Kind::Generation).map_err(words)?.unwrap_or(FIRST_GENERATION);
-        let rows = Rows::new(disk.clone(), machine.keeps(), generation);
+        let rows = stored_rows(disk, shard, machine.keeps()).map_err(words)?;
         if codec::read_meta::<u32>(disk, shard, Kind::Incoming).map_err(words)?.is_some() {
-            clean_up(disk, shard, &begin.places, generation).await.map_err(words)?;
+            clean_up(disk, shard, &begin.places, rows.generation()).await.map_err(words)?;
         }
         let peers = peers.with_rows(rows.clone(), begin.places.clone());
         // Half is cut when half has grown: what a peer may still want is kept a while.
