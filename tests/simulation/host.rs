@@ -1,7 +1,7 @@
 //! The one who decides the groups of a shard on one node: what `src/actors/` is in a node, without threads.
 //!
 //! It keeps the same rules: an activation belongs to one leadership, a change that fails ends its activation, what has
-//! no entry waits for the last entry it rests on and for a barrier.
+//! no entry waits for the last entry it rests on and until that leadership is confirmed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ struct Leading {
 
 /// An active group. It forgets nothing: what its own entries did not touch is what the rows say.
 struct Active {
+    leadership: Leadership,
     activation: u64,
     /// As the entries under way leave it.
     group: Option<Group>,
@@ -189,7 +190,7 @@ impl Host {
         let activations = &mut leading.activations;
         let active = leading.groups.entry(group).or_insert_with(|| {
             *activations += 1;
-            Active::new(*activations, group, &lookups)
+            Active::new(term, *activations, group, &lookups)
         });
 
         let client = ClientRequest { caller: admin(), command: "simulated", id: request.as_str().into() };
@@ -331,9 +332,10 @@ impl Host {
 }
 
 impl Active {
-    fn new(activation: u64, group: usize, lookups: &Lookups) -> Self {
+    fn new(term: u64, activation: u64, group: usize, lookups: &Lookups) -> Self {
         let head = lookups.header(APP, &group_id(group)).expect("rows in memory");
         Self {
+            leadership: Leadership { term },
             activation,
             version: head.as_ref().map(|head| head.version),
             gno: head.as_ref().map(|head| head.gno),
@@ -422,12 +424,14 @@ impl Active {
         self.release(handle);
     }
 
+    /// What it knows is what the group is only as long as its leadership lasts. A read barrier would not do: it is had of
+    /// another leader as well.
     fn release(&mut self, handle: &ShardHandle) {
-        let settled = self.settled;
+        let (settled, leadership) = (self.settled, self.leadership);
         for resting in self.resting.extract_if(.., |resting| resting.ticket <= settled) {
             let handle = handle.clone();
             tokio::spawn(async move {
-                let ended = match handle.read_barrier().await {
+                let ended = match handle.confirm(leadership).await {
                     Ok(()) => Reply::Answered(resting.answer),
                     Err(_) => Reply::Unavailable(None),
                 };
