@@ -30,4 +30,5 @@ pub use meta::{Members, NodeCard};
 pub use net::NetOptions;
 pub use peer::{Attendant, CallError, NodeId};
 pub use process::{disable_huge_pages, step_back};
+pub use raft::{Move, PeerReport, ReplicaReport};
 pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

@@ -201,6 +201,7 @@ fn spawn(folder: &tempfile::TempDir, settings: &Settings) -> Child {
         .arg(&config)
         .env("MUSTER__HTTP__LISTEN", "127.0.0.1:0")
         .env("MUSTER__CLUSTER__LISTEN", "127.0.0.1:0")
+        .env("MUSTER__ADMIN__LISTEN", "127.0.0.1:0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log);

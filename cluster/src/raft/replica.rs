@@ -25,12 +25,14 @@ use super::codec::{self, Kind};
 use super::log_store::LogStore;
 use super::machine::{self, Progress, Replica, Reports};
 use super::network::Peers;
+use super::report::{self, ReplicaReport};
 use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up};
 use super::steward::Steward;
 use super::types::{Proposal, Raft, Snapshot, SnapshotMeta, Types, Vote};
 use crate::application::ShardMachine;
 use crate::disk::{Disk, DiskError, FIRST_GENERATION, Rows};
 use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
+use crate::meta::META;
 use crate::net::wire::{Appended, RaftAnswer, RaftCall, SnapshotPart, WireVote, transfer_request};
 use crate::peer::NodeId;
 use crate::placement::Plan;
@@ -93,6 +95,8 @@ pub(crate) struct RunningReplica {
     is_sole_voter: Arc<AtomicBool>,
     progress: watch::Receiver<Progress>,
     retiring: watch::Sender<bool>,
+    /// Where the shard should be, as its steward knows it.
+    plan: watch::Receiver<Plan>,
 }
 
 impl RunningReplica {
@@ -150,7 +154,7 @@ impl RunningReplica {
             node,
             raft: raft.clone(),
             gate: gate.clone(),
-            plan: begin.plan,
+            plan: begin.plan.clone(),
             has_company,
             disk: disk.clone(),
         };
@@ -184,6 +188,7 @@ impl RunningReplica {
             is_sole_voter,
             progress,
             retiring,
+            plan: begin.plan,
         })
     }
 
@@ -204,6 +209,20 @@ impl RunningReplica {
         match self.leadership.borrow().is_some() {
             true => Some(Duration::ZERO),
             false => self.heard.lock().map(|at| at.elapsed()),
+        }
+    }
+
+    /// What the replica says of itself.
+    pub(crate) fn report(&self) -> ReplicaReport {
+        let of_raft = report::of_raft(&self.raft, self.node, &self.plan.borrow());
+        let progress = *self.progress.borrow();
+        ReplicaReport {
+            shard: (self.shard != META).then_some(self.shard),
+            leads: self.leadership.borrow().is_some_and(|leadership| leadership.term == of_raft.term),
+            stopped: of_raft.stopped || progress.stopped,
+            applied: progress.written,
+            heard: self.heard(),
+            ..of_raft
         }
     }
 
