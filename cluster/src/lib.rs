@@ -9,6 +9,7 @@ pub mod disk;
 mod examine;
 mod forming;
 pub mod handle;
+mod inspect;
 mod meta;
 mod net;
 pub mod peer;
@@ -26,6 +27,7 @@ pub use handle::{
     BarrierError, Cluster, ClusterOptions, Leadership, NodesObserver, NodesOptions, OpenError, ProposeError, Proposed,
     ShardHandle,
 };
+pub use inspect::{Missed, NodeView, SlotHash};
 pub use meta::{Members, NodeCard};
 pub use net::NetOptions;
 pub use peer::{Attendant, CallError, NodeId};

@@ -3,6 +3,7 @@
 mod codec;
 mod log_store;
 mod machine;
+mod mark;
 mod network;
 mod replica;
 mod report;
@@ -10,7 +11,9 @@ mod snapshot;
 mod steward;
 mod types;
 
-pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, examine_meta, starts_key};
+pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, examine_meta, meta_key, starts_key};
+pub(crate) use machine::Applied;
+pub(crate) use mark::Looking;
 pub(crate) use network::Peers;
 pub(crate) use replica::{Begin, RunningReplica, Timings};
 pub use report::{Move, PeerReport, ReplicaReport};

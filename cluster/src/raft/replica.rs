@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use super::codec::{self, Kind};
 use super::log_store::LogStore;
 use super::machine::{self, Progress, Replica, Reports};
+use super::mark::Mark;
 use super::network::Peers;
 use super::report::{self, ReplicaReport};
 use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up};
@@ -95,6 +96,8 @@ pub(crate) struct RunningReplica {
     is_sole_voter: Arc<AtomicBool>,
     progress: watch::Receiver<Progress>,
     retiring: watch::Sender<bool>,
+    /// Where somebody wants to look at the rows.
+    mark: Arc<Mark>,
     /// Where the shard should be, as its steward knows it.
     plan: watch::Receiver<Plan>,
 }
@@ -188,6 +191,7 @@ impl RunningReplica {
             is_sole_voter,
             progress,
             retiring,
+            mark: reports.mark,
             plan: begin.plan,
         })
     }
@@ -210,6 +214,10 @@ impl RunningReplica {
             true => Some(Duration::ZERO),
             false => self.heard.lock().map(|at| at.elapsed()),
         }
+    }
+
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
     }
 
     /// What the replica says of itself.
