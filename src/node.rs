@@ -177,7 +177,8 @@ impl Node {
     async fn finish(self) {
         self.fronts.close().await;
         tracing::info!("no request is under way any more: closing the shards");
-        let Inside { cluster, arbiters, .. } = self.inside;
+        let Inside { cluster, arbiters, admin, .. } = self.inside;
+        admin.stop().await;
         cluster.stop().await;
         for arbiter in &arbiters {
             arbiter.stop();

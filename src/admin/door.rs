@@ -56,7 +56,12 @@ impl Door {
         let Some(admin) = self.admin.get() else { return refusal(StatusCode::SERVICE_UNAVAILABLE, WAITS) };
         match (request.method(), request.path()) {
             (&Method::GET, "/admin/status") => HttpResponse::Ok().json(admin.status().await),
-            _ => refusal(StatusCode::NOT_FOUND, "there is GET /admin/status"),
+            (&Method::POST, "/admin/doctor") => HttpResponse::Accepted().json(admin.call_doctor()),
+            (&Method::GET, "/admin/doctor") => match admin.doctor_run() {
+                Some(run) => HttpResponse::Ok().json(run),
+                None => refusal(StatusCode::NOT_FOUND, "no doctor has been called yet: POST /admin/doctor"),
+            },
+            _ => refusal(StatusCode::NOT_FOUND, "there are GET /admin/status, POST and GET /admin/doctor"),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Asks every node of the cluster at once. Whoever does not answer is kept, with the reason.
 
-use std::future::Future;
 use std::time::Instant;
 
 use futures::future::join_all;
@@ -9,6 +8,9 @@ use muster_cluster::{NodeCard, NodeId};
 use super::status::{ClusterStatus, NodeStatus, picture};
 use super::wire::{Answer, Question};
 use super::{ANSWER_TIMEOUT, Admin};
+
+/// A release that answers something else than was asked does not exist.
+pub(super) const OTHER_ANSWER: &str = "it answers something else";
 
 /// What came of asking a node; an error is the reason in words.
 pub(super) type Told<T> = Result<T, String>;
@@ -29,7 +31,7 @@ impl Admin {
     /// Asks one node, which may be this one.
     pub(super) async fn ask(&self, node: NodeId, question: Question, deadline: Instant) -> Told<Answer> {
         let answer = if node == self.cluster.node() {
-            self.answer(question)
+            self.answer(question).await
         } else {
             let said = self.cluster.call(node, question.encode(), deadline).await.map_err(|error| error.to_string())?;
             Answer::decode(&said).map_err(|error| error.to_string())?
@@ -40,21 +42,22 @@ impl Admin {
         }
     }
 
-    /// How all nodes fare, as this one hears it.
-    pub(super) async fn status(&self) -> ClusterStatus {
+    /// The nodes there are, and how each of them fares.
+    pub(super) async fn all(&self) -> Vec<(NodeCard, Told<NodeStatus>)> {
         let cards = self.cards();
-        let asked = cards.iter().map(|card| self.status_of(card.id()));
-        let answers: Vec<Told<NodeStatus>> = join_all(asked).await;
-        picture(self.cluster.node(), self.cluster.id(), &cards, &answers)
+        let answers = join_all(cards.iter().map(|card| self.status_of(card.id()))).await;
+        cards.into_iter().zip(answers).collect()
     }
 
-    fn status_of(&self, node: NodeId) -> impl Future<Output = Told<NodeStatus>> {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        async move {
-            match self.ask(node, Question::Status {}, deadline).await? {
-                Answer::Status(status) => Ok(status),
-                _ => Err("it answers something else".to_owned()),
-            }
+    /// How all nodes fare, as this one hears it.
+    pub(super) async fn status(&self) -> ClusterStatus {
+        picture(self.cluster.node(), self.cluster.id(), &self.all().await)
+    }
+
+    async fn status_of(&self, node: NodeId) -> Told<NodeStatus> {
+        match self.ask(node, Question::Status {}, Instant::now() + ANSWER_TIMEOUT).await? {
+            Answer::Status(status) => Ok(status),
+            _ => Err(OTHER_ANSWER.to_owned()),
         }
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! ```text
 //! muster ctl ──HTTP, key──► door ──► gather ──► every node: a question        (wire.rs, by the way between nodes)
-//!                                       └─────► status: one picture of the answers, and what is wrong with it
+//!                                       ├─────► status: one picture of the answers, and what is wrong with it
+//!                                       └─────► doctor: do all nodes say, and have, the same?
 //! ```
 //!
 //! A door of its own, with a key of its own: neither the users' signatures nor the key between nodes open it. It only
 //! looks: nothing here changes a group, a shard or a node.
 
+mod background;
+pub mod doctor;
 mod door;
 mod gather;
+mod hashing;
 pub mod status;
 mod wire;
 
@@ -17,11 +21,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use muster_cluster::Cluster;
+use muster_cluster::{Cluster, ShardId};
 
 pub use door::Door;
 pub use wire::KIND;
 
+use self::background::Background;
+use self::doctor::Runs;
+use self::hashing::Hashing;
 use self::status::NodeStatus;
 use self::wire::{Answer, Question};
 
@@ -41,25 +48,46 @@ pub struct About {
 pub struct Admin {
     cluster: Cluster,
     about: About,
+    background: Background,
+    hashing: Hashing,
+    runs: Runs,
 }
 
 impl Admin {
     pub fn new(cluster: Cluster, about: About) -> Arc<Self> {
-        Arc::new(Self { cluster, about })
+        let (background, hashing, runs) = (Background::default(), Hashing::default(), Runs::default());
+        Arc::new(Self { cluster, about, background, hashing, runs })
     }
 
     /// Answers another node, given its call without the first byte.
     pub async fn attend(&self, call: Bytes) -> Bytes {
         let answer = match Question::decode(&call) {
-            Ok(question) => self.answer(question),
+            Ok(question) => self.answer(question).await,
             Err(error) => Answer::Failed { reason: error.to_string() },
         };
         answer.encode()
     }
 
-    fn answer(&self, question: Question) -> Answer {
+    /// Ends what reads rows, and waits for that; to be called before the cluster is stopped.
+    pub async fn stop(&self) {
+        self.background.stop().await;
+    }
+
+    async fn answer(&self, question: Question) -> Answer {
         match question {
             Question::Status {} => Answer::Status(self.own_status()),
+            Question::Applied { shard } => {
+                let report = self.cluster.report().into_iter().find(|of| of.shard == shard.map(ShardId));
+                match report {
+                    Some(report) => Answer::Applied { index: report.applied },
+                    None => Answer::Failed { reason: "there is no replica of the shard".to_owned() },
+                }
+            }
+            Question::Hash { shard, index, job } => {
+                let (cluster, shard) = (self.cluster.clone(), shard.map(ShardId));
+                self.hashing.begin(cluster, &self.background, shard, index, job).await
+            }
+            Question::Hashed { job } => self.hashing.state(job),
         }
     }
 

@@ -122,6 +122,19 @@ pub struct NodeLine {
     pub votes: usize,
 }
 
+impl NodeLine {
+    fn name_in_brackets(&self) -> String {
+        if self.name.is_empty() { String::new() } else { format!(" ({})", self.name) }
+    }
+
+    /// Says so of a node that was not heard.
+    pub(super) fn not_heard(&self) -> Option<String> {
+        let (number, name, address) = (self.number, self.name_in_brackets(), &self.address);
+        let reason = self.reason.as_ref().filter(|_| !self.reachable)?;
+        Some(format!("node {number}{name} at {address} is not heard: {reason}"))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShardLine {
     /// `null`: the meta group.
@@ -170,16 +183,12 @@ fn incarnation(node: u64) -> String {
     format!("{:08x}", node as u32)
 }
 
-/// Puts together what nodes said; one answer for every card.
-pub(super) fn picture(
-    asked: NodeId,
-    cluster: u64,
-    cards: &[NodeCard],
-    answers: &[Result<NodeStatus, String>],
-) -> ClusterStatus {
-    let nodes: Vec<NodeLine> = cards.iter().zip(answers).map(|(card, answer)| node_line(card, answer)).collect();
+/// Puts together what nodes said.
+pub(super) fn picture(asked: NodeId, cluster: u64, all: &[(NodeCard, Result<NodeStatus, String>)]) -> ClusterStatus {
+    let nodes: Vec<NodeLine> = all.iter().map(|(card, answer)| node_line(card, answer)).collect();
+    let answers = || all.iter().filter_map(|(_, answer)| answer.as_ref().ok());
     let mut of_shards: BTreeMap<ShardKey, Vec<(u64, &ReplicaStatus)>> = BTreeMap::new();
-    for status in answers.iter().flatten() {
+    for status in answers() {
         for replica in &status.replicas {
             of_shards.entry(ShardKey::of(replica.shard)).or_default().push((status.node, replica));
         }
@@ -199,7 +208,7 @@ impl ShardKey {
     }
 }
 
-fn node_line(card: &NodeCard, answer: &Result<NodeStatus, String>) -> NodeLine {
+pub(super) fn node_line(card: &NodeCard, answer: &Result<NodeStatus, String>) -> NodeLine {
     let status = answer.as_ref().ok();
     let replicas = || status.iter().flat_map(|status| &status.replicas).filter(|replica| replica.shard.is_some());
     NodeLine {
@@ -278,7 +287,7 @@ fn findings(
         found.extend(stopped.map(|(node, _)| format!("{} is stopped on node {}", shard.label(), number(*node))));
     }
     for node in nodes {
-        let name = if node.name.is_empty() { String::new() } else { format!(" ({})", node.name) };
+        let name = node.name_in_brackets();
         match &node.reason {
             Some(reason) if node.reachable => found.push(format!("node {}{name} is not ready: {reason}", node.number)),
             Some(reason) => {
@@ -340,7 +349,8 @@ mod tests {
     }
 
     fn shown(answers: &[Result<NodeStatus, String>]) -> ClusterStatus {
-        picture(NodeId(A), 7, &[card(A), card(B), card(C)], answers)
+        let cards = [card(A), card(B), card(C)].into_iter();
+        picture(NodeId(A), 7, &cards.zip(answers.iter().cloned()).collect::<Vec<_>>())
     }
 
     fn change(answers: &mut [Result<NodeStatus, String>], node: usize, change: impl Fn(&mut ReplicaStatus)) {

@@ -8,6 +8,7 @@
 //! Structures travel with the names of their fields: these calls are few, and a release may say more than the last one.
 
 use bytes::Bytes;
+use muster_cluster::SlotHash;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -34,11 +35,47 @@ pub(super) enum WireError {
 pub(super) enum Question {
     /// How do you fare?
     Status {},
+    /// Up to where is the log of a shard in its rows? No shard: the meta group.
+    Applied { shard: Option<u16> },
+    /// Hash the rows of a shard as they are at this index, and no other.
+    Hash { shard: Option<u16>, index: u64, job: u64 },
+    /// What did they come to?
+    Hashed { job: u64 },
+}
+
+/// What the rows of a slot come to; the hash in two halves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SlotForm {
+    pub(super) slot: u16,
+    pub(super) rows: u64,
+    pub(super) hash: (u64, u64),
+}
+
+impl From<SlotHash> for SlotForm {
+    fn from(SlotHash { slot, rows, hash }: SlotHash) -> Self {
+        Self { slot, rows, hash: ((hash >> 64) as u64, hash as u64) }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Answer {
     Status(NodeStatus),
+    Applied {
+        index: u64,
+    },
+    /// The rows are being hashed as they are at the index asked for.
+    Seen {},
+    /// They were never seen there; they are here now.
+    Missed {
+        applied: u64,
+    },
+    /// So many rows by now.
+    Hashing {
+        rows: u64,
+    },
+    Hashed {
+        slots: Vec<SlotForm>,
+    },
     /// Nothing was done, and why.
     Failed {
         reason: String,
@@ -91,8 +128,11 @@ mod tests {
         let call = Question::Status {}.encode();
         assert_eq!(call[0], KIND);
         assert_eq!(Question::decode(&call[1..]), Ok(Question::Status {}));
-        let answer = Answer::Failed { reason: "why".into() };
-        assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
+        let slot = SlotForm::from(SlotHash { slot: 3, rows: 9, hash: 7 << 64 | 8 });
+        assert_eq!(slot.hash, (7, 8));
+        for answer in [Answer::Failed { reason: "why".into() }, Answer::Hashed { slots: vec![slot] }, Answer::Seen {}] {
+            assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
+        }
     }
 
     /// A changed byte here is a node that its neighbours do not understand.

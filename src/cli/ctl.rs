@@ -6,14 +6,18 @@
 mod client;
 mod table;
 
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use self::client::{AskError, Client};
+use crate::admin::doctor::DoctorRun;
 use crate::admin::status::ClusterStatus;
 use crate::config::{self, ADMIN_KEY_FILE, Config, ConfigError, Secret};
 
@@ -21,8 +25,12 @@ use crate::config::{self, ADMIN_KEY_FILE, Config, ConfigError, Secret};
 const ATTENTION: u8 = 1;
 /// Nothing was learnt.
 const NOT_ASKED: u8 = 2;
-/// How long the node may take: it waits for the other nodes, which has a bound of its own.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the node may take to answer: it waits for the other nodes, which has a bound of its own.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a doctor may take. A billion rows are read in less.
+const DOCTOR_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
+/// How often it is asked how far a doctor is.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Args, Debug)]
 pub struct CtlArgs {
@@ -37,6 +45,11 @@ pub enum CtlCommand {
     /// Exits with 0 if all is well, with 1 if something needs attention: a shard without a leader, a node that is not
     /// heard or does not serve, a replica that is left behind.
     Status(AskArgs),
+    /// Compares what all nodes say of who leads, the rows of all replicas, and counts and joined lists with rows.
+    ///
+    /// Changes nothing, and takes as long as there are rows to read. Exits with 0 if nothing differs, with 1 if something
+    /// does, or could not be compared.
+    Doctor(AskArgs),
 }
 
 /// Whom to ask, and how the answer is shown.
@@ -67,14 +80,20 @@ pub enum CtlError {
     AnyPort,
     #[error(transparent)]
     Ask(#[from] AskError),
-    #[error("the answer of {address} cannot be read: {reason}")]
+    #[error("the answer of {address} cannot be read: {reason}; is it of another release than this program?")]
     Answer { address: String, reason: String },
+    #[error("the node at {address} was started again before its doctor was done")]
+    Lost { address: String },
+    #[error("the doctor of {address} is not done after {} h", DOCTOR_TIMEOUT.as_secs() / 3600)]
+    Slow { address: String },
 }
 
 /// Runs a command, and says with its exit code how things are.
 pub fn run(args: &CtlArgs) -> ExitCode {
-    let CtlCommand::Status(ask) = &args.command;
-    let said = status(ask);
+    let said = match &args.command {
+        CtlCommand::Status(ask) => status(ask),
+        CtlCommand::Doctor(ask) => doctor(ask),
+    };
     match said {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(ATTENTION),
@@ -87,15 +106,50 @@ pub fn run(args: &CtlArgs) -> ExitCode {
 
 /// Whether all is well.
 fn status(args: &AskArgs) -> Result<bool, CtlError> {
-    let client = Client::new(target(args)?);
-    let body = client.run(client.ask("GET", "/admin/status", STATUS_TIMEOUT))?;
-    let read = serde_json::from_slice::<ClusterStatus>(&body);
-    let status = read.map_err(|e| CtlError::Answer { address: client.address().to_owned(), reason: e.to_string() })?;
-    match args.json {
-        true => println!("{}", String::from_utf8_lossy(&body)),
-        false => print!("{}", table::status(&status)),
-    }
+    let client = Client::new(target(args)?)?;
+    let status: ClusterStatus = read(&client, "GET", "/admin/status")?;
+    show(args.json, &status, table::status);
     Ok(status.findings.is_empty())
+}
+
+/// Whether nothing differs. Another run that is under way on that node is as good as one of our own.
+fn doctor(args: &AskArgs) -> Result<bool, CtlError> {
+    let client = Client::new(target(args)?)?;
+    let begun: DoctorRun = read(&client, "POST", "/admin/doctor")?;
+    let is_watched = !args.json && std::io::stderr().is_terminal();
+    let until = Instant::now() + DOCTOR_TIMEOUT;
+    while Instant::now() < until {
+        let run: DoctorRun = read(&client, "GET", "/admin/doctor")?;
+        if run.run != begun.run {
+            return Err(CtlError::Lost { address: client.address().to_owned() });
+        }
+        if is_watched {
+            // Over what was there, to the end of the line.
+            eprint!("\r{}\x1b[K", if run.report.is_some() { "" } else { &run.doing });
+        }
+        if let Some(report) = run.report {
+            show(args.json, &report, table::doctor);
+            return Ok(report.is_healthy());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Err(CtlError::Slow { address: client.address().to_owned() })
+}
+
+fn read<T: DeserializeOwned>(client: &Client, method: &str, path: &str) -> Result<T, CtlError> {
+    let body = client.ask(method, path, ANSWER_TIMEOUT)?;
+    let address = || client.address().to_owned();
+    serde_json::from_slice(&body).map_err(|error| CtlError::Answer { address: address(), reason: error.to_string() })
+}
+
+/// Prints an answer. Nobody may be listening to it.
+fn show<T: Serialize>(as_json: bool, answer: &T, for_people: impl Fn(&T) -> String) {
+    let text = match as_json {
+        // What was read from JSON can be written as JSON.
+        true => serde_json::to_string(answer).unwrap_or_default() + "\n",
+        false => for_people(answer),
+    };
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// An admin endpoint and what opens it.

@@ -1,6 +1,5 @@
 //! One request to an admin endpoint and its answer.
 
-use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 
 use super::Target;
 
@@ -35,6 +35,7 @@ pub enum AskError {
 /// What asks one endpoint.
 pub(super) struct Client {
     target: Target,
+    runtime: Runtime,
 }
 
 /// What the endpoint says when it has no answer.
@@ -44,22 +45,21 @@ struct Refusal {
 }
 
 impl Client {
-    pub(super) fn new(target: Target) -> Self {
-        Self { target }
+    pub(super) fn new(target: Target) -> Result<Self, AskError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(AskError::Runtime)?;
+        Ok(Self { target, runtime })
     }
 
     pub(super) fn address(&self) -> &str {
         &self.target.address
     }
 
-    /// Runs something that asks, on this thread.
-    pub(super) fn run<T>(&self, asking: impl Future<Output = Result<T, AskError>>) -> Result<T, AskError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AskError::Runtime)?;
-        runtime.block_on(asking)
+    /// Asks once, on this thread; the whole body of an answer that is one.
+    pub(super) fn ask(&self, method: &str, path: &str, within: Duration) -> Result<Bytes, AskError> {
+        self.runtime.block_on(self.asking(method, path, within))
     }
 
-    /// Asks once; the whole body of an answer that is one.
-    pub(super) async fn ask(&self, method: &str, path: &str, within: Duration) -> Result<Bytes, AskError> {
+    async fn asking(&self, method: &str, path: &str, within: Duration) -> Result<Bytes, AskError> {
         let address = || self.target.address.clone();
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.target.address)).await {
             Ok(Ok(stream)) => stream,

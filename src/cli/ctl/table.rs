@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::admin::doctor::DoctorReport;
 use crate::admin::status::{ClusterStatus, NodeLine, ReplicaLine, ShardLine};
 
 /// Findings that are printed; the rest are counted.
@@ -22,6 +23,37 @@ pub(super) fn status(status: &ClusterStatus) -> String {
     out
 }
 
+/// What a doctor has found, as text.
+pub(super) fn doctor(report: &DoctorReport) -> String {
+    let mut out = String::new();
+    line(&mut out, format_args!("drift {}", report.drift));
+    listed(&mut out, &report.differences, report.drift);
+    if !report.not_compared.is_empty() {
+        line(&mut out, format_args!("not compared:"));
+        listed(&mut out, &report.not_compared, report.not_compared.len());
+    }
+    let DoctorReport { nodes, shards, replicas, rows, groups, members, on_their_way, .. } = report;
+    line(
+        &mut out,
+        format_args!(
+            "compared: the routes of {} on {}; the rows of {}, {rows} in one of each shard",
+            counted(*shards, "shard"),
+            counted(*nodes, "node"),
+            counted(*replicas, "replica")
+        ),
+    );
+    line(
+        &mut out,
+        format_args!(
+            "          {} and {} with counts and joined lists; {} between shards on their way",
+            counted(*groups, "group"),
+            counted(*members, "membership"),
+            counted(*on_their_way, "message")
+        ),
+    );
+    out
+}
+
 fn headline(out: &mut String, status: &ClusterStatus) {
     let shards = status.shards.iter().filter(|shard| shard.shard.is_some()).count();
     match status.findings.len() {
@@ -32,16 +64,16 @@ fn headline(out: &mut String, status: &ClusterStatus) {
         1 => line(out, format_args!("1 thing needs attention:")),
         count => line(out, format_args!("{count} things need attention:")),
     }
-    listed(out, &status.findings);
+    listed(out, &status.findings, status.findings.len());
 }
 
-/// A list, of which the first lines are shown.
-pub(super) fn listed(out: &mut String, lines: &[String]) {
+/// The first lines of a list that is so long.
+fn listed(out: &mut String, lines: &[String], count: usize) {
     for finding in lines.iter().take(FINDINGS_SHOWN_MAX) {
         line(out, format_args!("  ! {finding}"));
     }
-    if let Some(more) = lines.len().checked_sub(FINDINGS_SHOWN_MAX).filter(|more| *more > 0) {
-        line(out, format_args!("  ! and {more} more; --json lists them all"));
+    if let Some(more) = count.checked_sub(FINDINGS_SHOWN_MAX).filter(|more| *more > 0) {
+        line(out, format_args!("  ! and {more} more; --json lists {}", lines.len()));
     }
 }
 
@@ -105,7 +137,7 @@ fn moves(out: &mut String, shards: &[ShardLine]) {
     }
 }
 
-pub(super) fn counted(count: usize, what: &str) -> String {
+fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
@@ -141,7 +173,7 @@ fn columns(out: &mut String, head: &[&str], lines: Vec<Vec<String>>) {
     out.push('\n');
 }
 
-pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a text does not fail.
     let _ = writeln!(out, "{text}");
 }
@@ -214,6 +246,20 @@ SHARD  TERM  COMMITTED  NODE  ROLE    APPLIED  LAG  HEARD
     fn all_is_well_is_one_line() {
         let well = ClusterStatus { findings: vec![], ..cluster() };
         assert!(status(&well).starts_with("all is well: 2 nodes; 1 shard, each with a leader\n"));
+    }
+
+    #[test]
+    fn a_doctor_begins_with_the_drift() {
+        let healthy = DoctorReport { nodes: 3, shards: 2, replicas: 6, rows: 9, members: 1, ..DoctorReport::default() };
+        let expected = "\
+drift 0
+compared: the routes of 2 shards on 3 nodes; the rows of 6 replicas, 9 in one of each shard
+          0 groups and 1 membership with counts and joined lists; 0 messages between shards on their way
+";
+        assert_eq!(doctor(&healthy), expected);
+        let not_compared = vec!["node 2 is not heard".to_owned()];
+        let drifted = DoctorReport { drift: 1, differences: vec!["rows".into()], not_compared, ..healthy };
+        assert!(doctor(&drifted).starts_with("drift 1\n  ! rows\nnot compared:\n  ! node 2 is not heard\ncompared: "));
     }
 
     #[test]
