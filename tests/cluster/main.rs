@@ -36,6 +36,7 @@ mod model;
 mod search;
 mod settled;
 
+mod ctl;
 mod faults;
 mod run;
 mod scenarios;
