@@ -115,12 +115,12 @@ impl Node {
     pub async fn start_and_tell(config: &Config, tell: impl FnOnce(Addresses)) -> Result<Self, NodeError> {
         if config.cluster.seeds.is_empty() {
             let inside = Inside::start(config).await?;
-            let fronts = Fronts::open(config)?;
+            let fronts = Fronts::open(config).await?;
             fronts.lead_to(&inside);
             tell(fronts.addresses());
             return Ok(Self { fronts, inside });
         }
-        let fronts = Fronts::open(config)?;
+        let fronts = Fronts::open(config).await?;
         tell(fronts.addresses());
         match Inside::start(config).await {
             Ok(inside) => {
@@ -197,9 +197,16 @@ struct Fronts {
 }
 
 impl Fronts {
-    fn open(config: &Config) -> Result<Self, NodeError> {
+    async fn open(config: &Config) -> Result<Self, NodeError> {
         let doorway = Doorway::default();
-        Ok(Self { api: Front::open(config, &doorway)?, doorway, admin: Self::open_admin(config)? })
+        let api = Front::open(config, &doorway)?;
+        match Self::open_admin(config) {
+            Ok(admin) => Ok(Self { api, doorway, admin }),
+            Err(error) => {
+                api.close().await;
+                Err(error)
+            }
+        }
     }
 
     /// Nothing, if there is to be none, or another process has the place where nobody has asked for one.

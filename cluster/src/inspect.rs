@@ -241,3 +241,29 @@ impl fmt::Debug for NodeView<'_> {
         f.debug_struct("NodeView").field("shards", &self.shards).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(key: &[u8], value: &[u8]) -> u128 {
+        let mut hash = Xxh3Default::new();
+        add(&mut hash, key, value);
+        hash.digest128()
+    }
+
+    #[test]
+    fn everything_but_the_generation_is_hashed() {
+        let row = hash(b"\0\x01\0\0\0\x01key", b"value");
+        assert_eq!(row, hash(b"\0\x01\0\0\0\x07key", b"value"), "another generation");
+        for (key, value) in [
+            (&b"\0\x02\0\0\0\x01key"[..], &b"value"[..]),
+            (b"\0\x01\0\0\0\x01kez", b"value"),
+            (b"\0\x01\0\0\0\x01key", b"valuf"),
+            (b"\0\x01\0\0\0\x01keyv", b"alue"),
+            (b"\0\x01\0\0\0\x01", b"keyvalue"),
+        ] {
+            assert_ne!(row, hash(key, value), "{key:?} {value:?}");
+        }
+    }
+}

@@ -79,6 +79,16 @@ impl Progress {
     }
 }
 
+/// A run that ends, however it ends: nobody is to wait for one that has broken off.
+struct UnderWay(Progress);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let not_compared = vec!["the run broke off; the log of this node says more".to_owned()];
+        self.0.0.lock().report.get_or_insert_with(|| DoctorReport { not_compared, ..DoctorReport::default() });
+    }
+}
+
 impl Admin {
     /// Begins a run, unless there is one under way. To be called on an actix system, which carries it on.
     pub(super) fn call_doctor(self: &Arc<Self>) -> DoctorRun {
@@ -87,11 +97,11 @@ impl Admin {
             return run.clone();
         }
         *run = DoctorRun { run: run.run + 1, doing: "begins".to_owned(), report: None };
-        let progress = Progress(self.runs.0.clone());
+        let under_way = UnderWay(Progress(self.runs.0.clone()));
         let admin = self.clone();
         actix_rt::spawn(async move {
-            let report = admin.examine(&progress).await;
-            progress.0.lock().report = Some(report);
+            let report = admin.examine(&under_way.0).await;
+            under_way.0.0.lock().report = Some(report);
         });
         run.clone()
     }
@@ -117,6 +127,17 @@ impl Admin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_breaks_off_is_no_success() {
+        let runs = Runs::default();
+        drop(UnderWay(Progress(runs.0.clone())));
+        assert!(runs.0.lock().report.as_ref().is_some_and(|report| !report.is_healthy()));
+        let healthy = DoctorReport { nodes: 3, ..DoctorReport::default() };
+        runs.0.lock().report = Some(healthy.clone());
+        drop(UnderWay(Progress(runs.0.clone())));
+        assert_eq!(runs.0.lock().report, Some(healthy), "what a run came to stays");
+    }
 
     #[test]
     fn differences_are_all_counted_and_not_all_listed() {
