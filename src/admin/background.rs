@@ -60,3 +60,29 @@ impl Background {
         let _ = joined.await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_stop_ends_what_runs_and_lets_nothing_begin() {
+        let background = Background::default();
+        let (tell, ended) = mpsc::channel();
+        let work = move |over: Over| {
+            while !over.is_over() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            tell.send(()).expect("somebody waits");
+        };
+        background.run(work).expect("a thread");
+        // Whatever becomes of one thread is no matter of the others.
+        background.run(|_| panic!("as the test asked")).expect("a thread");
+        background.stop().await;
+        assert_eq!(ended.try_recv(), Ok(()), "it has ended when the stop returns");
+        assert_eq!(background.run(|_| ()), Err("the node stops".to_owned()));
+    }
+}
