@@ -73,7 +73,9 @@ impl Hashing {
             let seen = cluster.look_at(shard, index, REACH_TIMEOUT, |view| {
                 // Whoever asked may have gone: then nobody will ask again.
                 let _ = tell.send(());
-                *job.outcome.lock() = Some(job.hash(&view, shard, &over));
+                let hashed = job.hash(&view, shard, &over);
+                // Not before: meanwhile it is asked how far this is.
+                *job.outcome.lock() = Some(hashed);
             });
             if let Err(missed) = seen {
                 *job.outcome.lock() = Some(Err(missed.to_string()));
