@@ -28,6 +28,7 @@ async fn tour() -> Result<(), Box<dyn Error>> {
     config.node.data_dir = folder.path().join("data");
     config.http.listen = "127.0.0.1:0".parse()?;
     config.cluster.listen = None;
+    config.admin.listen = None;
     let node = Node::start(&config).await?;
     println!("a node listens on http://{}", node.address());
 

@@ -18,13 +18,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use apps::{APP_FILE, App, CLUSTER_KEY_FILE, FIRST_APP_ID, Secret, ensure_app, ensure_cluster_key};
+pub use apps::{
+    ADMIN_KEY_FILE, APP_FILE, App, CLUSTER_KEY_FILE, FIRST_APP_ID, Secret, ensure_admin_key, ensure_app,
+    ensure_cluster_key, read_key,
+};
 pub use custom_fields::{CustomFields, DeclaredField, FieldKind, FieldRole};
 pub use limits::{Defaults, Edition, LimitsSection, MaxMemberNum, MaxMembers, ProfilePreset};
 pub use of_app::{AppSettings, OwnKeys};
 pub use sections::{
-    AccountMode, Accounts, Actors, Api, Auth, Cluster, Compat, Features, Groups, Http, Ids, Log, LogFormat, Node, Rate,
-    Storage, Tls, Wire,
+    AccountMode, Accounts, Actors, Admin, Api, Auth, Cluster, Compat, Features, Groups, Http, Ids, Log, LogFormat,
+    Node, Rate, Storage, Tls, Wire,
 };
 
 /// What every environment variable that is ours begins with.
@@ -42,6 +45,7 @@ pub struct Config {
     pub node: Node,
     pub http: Http,
     pub cluster: Cluster,
+    pub admin: Admin,
     /// Empty: [`ensure_app`] makes one.
     pub apps: Vec<App>,
     pub actors: Actors,
@@ -291,6 +295,9 @@ mod tests {
             ("[cluster]\nseeds = [\"a:1\"]\nkey = \"k\"\nlisten = \"\"\n", &[], &["cluster.listen"]),
             ("[cluster]\nseeds = [\"a:1\"]\nkey = \"k\"\nbootstrap_expect = 2\n", &[], &["bootstrap_expect"]),
             ("[cluster.tls]\nkey = \"k.pem\"\nca = \"ca.pem\"\n", &[], &["cluster.tls.certificate"]),
+            ("[admin]\nlisten = \"here\"\n", &[], &["admin.listen", "here"]),
+            ("[admin]\nkey = \"short\"\n", &[], &["admin.key", "16"]),
+            ("[admin]\nkey = \"a key with spaces in it\"\n", &[], &["admin.key"]),
             ("[log]\nlevel = \"lo=u=d\"\n", &[], &["log.level"]),
             ("[limits]\nmax_members = { robots = 3 }\n", &[], &["robots"]),
             ("[custom_fields]\nopen = false\ngroup = [{ key = \"a b\" }]\n", &[], &["custom_fields.group"]),

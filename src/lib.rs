@@ -9,6 +9,7 @@
 //! ARCHITECTURE.md tells it in full: how data flows, what lives where, which arrows are allowed.
 
 pub mod actors;
+pub mod admin;
 pub mod api;
 pub mod bench;
 pub mod cli;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             Ok(_) => ExitCode::from(cli::FAILED),
             Err(error) => cli::exit(Err(error)),
         },
+        Command::Ctl(args) => cli::ctl::run(&args),
         Command::Version => {
             cli::version::run();
             ExitCode::SUCCESS

@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actix_rt::Arbiter;
-use actix_web::{App, HttpServer, dev::ServerHandle};
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer};
 use bytes::Bytes;
 use muster_cluster::{
     Attendant, Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodeId, NodesObserver,
@@ -16,6 +17,7 @@ use muster_cluster::{
 use rustc_hash::FxHashMap;
 
 use crate::actors::{self, AppLimits, Existing, HOST_CALL, HostOptions, Service, StartError};
+use crate::admin::{self, About, Admin, Door};
 use crate::api;
 use crate::api::doorway::Doorway;
 use crate::api::forward::{Answering, BackDoor, FORWARDED, Nodes};
@@ -34,6 +36,10 @@ const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a node among others still answers when it is told to stop: callers that come again within that time, and
 /// those who ask `/readyz` that often, hear that they had better go elsewhere, and meet no closed connection.
 const LEAVE_TAKING: Duration = Duration::from_millis(500);
+/// Connections to the admin endpoint at the same time: people, and what watches for them.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long such a connection may be idle, or a request on its way.
+const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Timings of the consensus. Source: the lease rule needs election_max × 0.7 > 3 heartbeats.
 const HEARTBEAT: Duration = Duration::from_millis(150);
 const ELECTION_MIN: Duration = Duration::from_millis(600);
@@ -50,8 +56,8 @@ pub enum NodeError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("http.listen {address}: {reason}")]
-    Listen { address: SocketAddr, reason: String },
+    #[error("{key} {address}: {reason}")]
+    Listen { key: &'static str, address: SocketAddr, reason: String },
     #[error("the node did not get ready: {0}")]
     NotReady(String),
     #[error("the node cannot restart itself: {0}")]
@@ -87,8 +93,17 @@ pub fn examine(data_dir: &Path) -> Result<Findings, OpenError> {
 
 /// A running node.
 pub struct Node {
-    front: Front,
+    fronts: Fronts,
     inside: Inside,
+}
+
+/// Where a node listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Of the API.
+    pub api: SocketAddr,
+    /// `None`: there is no admin endpoint.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Node {
@@ -105,25 +120,25 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::start`].
-    pub async fn start_and_tell(config: &Config, tell: impl FnOnce(SocketAddr)) -> Result<Self, NodeError> {
+    pub async fn start_and_tell(config: &Config, tell: impl FnOnce(Addresses)) -> Result<Self, NodeError> {
         let options = cluster_options(config)?;
         let doorway = Doorway::new(options.nodes.waits_for.subscribe());
         if config.cluster.seeds.is_empty() {
             let inside = Inside::start(config, options).await?;
-            doorway.open(inside.api.clone());
-            let front = Front::open(config, &doorway)?;
-            tell(front.address);
-            return Ok(Self { front, inside });
+            let fronts = Fronts::open(config, doorway).await?;
+            fronts.lead_to(&inside);
+            tell(fronts.addresses());
+            return Ok(Self { fronts, inside });
         }
-        let front = Front::open(config, &doorway)?;
-        tell(front.address);
+        let fronts = Fronts::open(config, doorway).await?;
+        tell(fronts.addresses());
         match Inside::start(config, options).await {
             Ok(inside) => {
-                doorway.open(inside.api.clone());
-                Ok(Self { front, inside })
+                fronts.lead_to(&inside);
+                Ok(Self { fronts, inside })
             }
             Err(error) => {
-                front.close().await;
+                fronts.close().await;
                 Err(error)
             }
         }
@@ -131,7 +146,7 @@ impl Node {
 
     /// Where the node listens; the port is the real one also where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
-        self.front.address
+        self.fronts.api.address
     }
 
     /// Returns when the disk takes no more writes; the text says why.
@@ -172,16 +187,17 @@ impl Node {
     async fn finish(self) {
         if self.inside.cluster.members().borrow().nodes().len() > 1 {
             // While it still answers: what comes meanwhile goes to those who lead now.
-            self.front.doorway.close();
+            self.fronts.doorway.close();
             let (handed, ()) =
                 tokio::join!(self.inside.cluster.hand_over(HAND_OVER_TIMEOUT), tokio::time::sleep(LEAVE_TAKING),);
             if !handed {
                 tracing::warn!("not everything was handed over: the others elect whoever leads it");
             }
         }
-        self.front.close().await;
+        self.fronts.close().await;
         tracing::info!("no request is under way any more: closing the shards");
-        let Inside { cluster, arbiters, .. } = self.inside;
+        let Inside { cluster, arbiters, admin, .. } = self.inside;
+        admin.stop().await;
         cluster.stop().await;
         for arbiter in &arbiters {
             arbiter.stop();
@@ -192,24 +208,76 @@ impl Node {
     }
 }
 
-/// The HTTP server.
+/// The doors of a node: that of the API, and the one for those who look after the node.
+struct Fronts {
+    api: Front,
+    doorway: Doorway,
+    admin: Option<(Front, Door)>,
+}
+
+impl Fronts {
+    async fn open(config: &Config, doorway: Doorway) -> Result<Self, NodeError> {
+        let api = Front::open(config, &doorway)?;
+        match Self::open_admin(config) {
+            Ok(admin) => Ok(Self { api, doorway, admin }),
+            Err(error) => {
+                api.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing, if there is to be none, or another process has the place where nobody has asked for one.
+    fn open_admin(config: &Config) -> Result<Option<(Front, Door)>, NodeError> {
+        let Some(address) = config.admin.listen else { return Ok(None) };
+        let key = match config.admin.key.expose() {
+            "" => config::ensure_admin_key(&config.node.data_dir)?,
+            _ => config.admin.key.clone(),
+        };
+        let door = Door::new(key.expose());
+        match Front::open_admin(address, &door) {
+            Ok(front) => Ok(Some((front, door))),
+            Err(error) if config.admin.listen == config::Admin::default().listen => {
+                tracing::warn!(%error, "muster ctl cannot ask this node; set admin.listen to a free port");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn addresses(&self) -> Addresses {
+        Addresses { api: self.api.address, admin: self.admin.as_ref().map(|(front, _)| front.address) }
+    }
+
+    fn lead_to(&self, inside: &Inside) {
+        self.doorway.open(inside.api.clone());
+        if let Some((_, door)) = &self.admin {
+            door.open(inside.admin.clone());
+        }
+    }
+
+    /// Stops accepting and finishes what is in flight.
+    async fn close(self) {
+        if let Some((admin, _)) = self.admin {
+            admin.close().await;
+        }
+        self.api.close().await;
+    }
+}
+
+/// An HTTP server.
 struct Front {
     address: SocketAddr,
-    doorway: Doorway,
     server: ServerHandle,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 impl Front {
     fn open(config: &Config, doorway: &Doorway) -> Result<Self, NodeError> {
-        let address = config.http.listen;
-        let refused = |error: std::io::Error| NodeError::Listen { address, reason: error.to_string() };
-        let listener = TcpListener::bind(address).map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        let http = &config.http;
-        let way = doorway.clone();
+        let (listener, address) = listener("http.listen", config.http.listen)?;
+        let (http, doorway) = (&config.http, doorway.clone());
         let server = HttpServer::new(move || {
-            let doorway = way.clone();
+            let doorway = doorway.clone();
             App::new().configure(move |routes| doorway.routes(routes))
         })
         .workers(worker_count(http.workers))
@@ -219,10 +287,35 @@ impl Front {
         .shutdown_timeout(http.shutdown_timeout_ms.div_ceil(1000))
         .disable_signals()
         .listen(listener)
-        .map_err(refused)?
+        .map_err(|error| refused("http.listen", address, &error))?
         .run();
+        Ok(Self::serving(address, server))
+    }
+
+    fn open_admin(address: SocketAddr, door: &Door) -> Result<Self, NodeError> {
+        let (listener, address) = listener("admin.listen", address)?;
+        let door = door.clone();
+        let server = HttpServer::new(move || {
+            let door = door.clone();
+            App::new().configure(move |routes| door.routes(routes))
+        })
+        // Few come here, and none of them is to wait for those who use the API.
+        .workers(1)
+        .max_connections(ADMIN_CONNECTIONS_MAX)
+        .keep_alive(ADMIN_KEEP_ALIVE)
+        .client_request_timeout(ADMIN_KEEP_ALIVE)
+        .shutdown_timeout(0)
+        .disable_signals()
+        .listen(listener)
+        .map_err(|error| refused("admin.listen", address, &error))?
+        .run();
+        tracing::info!(%address, "the admin endpoint listens");
+        Ok(Self::serving(address, server))
+    }
+
+    fn serving(address: SocketAddr, server: Server) -> Self {
         let handle = server.handle();
-        Ok(Self { address, doorway: doorway.clone(), server: handle, serving: actix_rt::spawn(server) })
+        Self { address, server: handle, serving: actix_rt::spawn(server) }
     }
 
     /// Stops accepting and finishes what is in flight.
@@ -234,9 +327,21 @@ impl Front {
     }
 }
 
-/// Everything behind the HTTP server.
+fn refused(key: &'static str, address: SocketAddr, error: &std::io::Error) -> NodeError {
+    NodeError::Listen { key, address, reason: error.to_string() }
+}
+
+/// Takes a port; the address is the real one also where port 0 was asked for.
+fn listener(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let listener = TcpListener::bind(address).map_err(|error| refused(key, address, &error))?;
+    let address = listener.local_addr().map_err(|error| refused(key, address, &error))?;
+    Ok((listener, address))
+}
+
+/// Everything behind the HTTP servers.
 struct Inside {
     api: api::Api,
+    admin: Arc<Admin>,
     arbiters: Vec<Arbiter>,
     cluster: Cluster,
     service: Arc<Service>,
@@ -244,6 +349,7 @@ struct Inside {
 
 impl Inside {
     async fn start(config: &Config, options: ClusterOptions) -> Result<Self, NodeError> {
+        let began = Instant::now();
         let mut apps = config.apps.clone();
         if apps.is_empty() {
             apps.push(config::ensure_app(&config.node.data_dir)?);
@@ -264,8 +370,20 @@ impl Inside {
         let not_ready = move || readiness.not_ready();
         let others = OtherNodes(cluster.clone());
         let api = api::Api::new(config, apps, Service::clone(&service), others, not_ready, move || disk.flush_time());
+        let readiness = service.clone();
+        let about = About {
+            name: config.node.name.clone(),
+            zone: config.node.zone.clone(),
+            began,
+            not_ready: Box::new(move || readiness.not_ready()),
+        };
+        let admin = Admin::new(cluster.clone(), about);
         // Before this node is ready: that others are depends on it.
-        cluster.attend(Arc::new(Attending { hosts: Arc::downgrade(&service), requests: api.back_door() }));
+        cluster.attend(Arc::new(Attending {
+            hosts: Arc::downgrade(&service),
+            requests: api.back_door(),
+            admin: Arc::downgrade(&admin),
+        }));
         if cluster.members().borrow().nodes().len() <= 1 && config.cluster.seeds.is_empty() {
             tokio::select! {
                 ready = service.until_ready(START_TIMEOUT) => ready.map_err(NodeError::NotReady)?,
@@ -277,7 +395,7 @@ impl Inside {
             }
         }
         metrics::get().node_number.set(f64::from(cluster.node().number()));
-        Ok(Self { api, arbiters, cluster, service })
+        Ok(Self { api, admin, arbiters, cluster, service })
     }
 }
 
@@ -296,13 +414,18 @@ impl Nodes for OtherNodes {
 struct Attending {
     hosts: Weak<Service>,
     requests: BackDoor,
+    admin: Weak<Admin>,
 }
 
 impl Attendant for Attending {
     fn answer(&self, from: NodeId, call: Bytes, deadline: Instant) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
-        let (requests, hosts) = (self.requests.clone(), self.hosts.upgrade());
+        let (requests, hosts, admin) = (self.requests.clone(), self.hosts.upgrade(), self.admin.upgrade());
         Box::pin(async move {
             match (call.first(), hosts) {
+                (Some(&admin::KIND), _) => match admin {
+                    Some(admin) => admin.attend(call.slice(1..)).await,
+                    None => Bytes::new(),
+                },
                 (Some(&FORWARDED), _) => requests.attend(from, call, deadline).await,
                 (Some(&HOST_CALL), Some(hosts)) => hosts.attend(from, call.slice(1..), deadline).await,
                 // Stopping: whoever asks takes no answer for none.

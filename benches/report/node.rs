@@ -93,7 +93,8 @@ impl Node {
         command
             .env("MUSTER__NODE__DATA_DIR", self.data())
             .env("MUSTER__HTTP__LISTEN", "127.0.0.1:0")
-            .env("MUSTER__CLUSTER__LISTEN", "");
+            .env("MUSTER__CLUSTER__LISTEN", "")
+            .env("MUSTER__ADMIN__LISTEN", "");
         for (key, value) in &self.settings {
             command.env(format!("MUSTER__{}", key.to_uppercase().replace('.', "__")), value);
         }

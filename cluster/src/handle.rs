@@ -23,7 +23,7 @@ use crate::net::wire::{Answer, Call, JoinAnswer, JoinCall};
 use crate::net::{Name, Net, NetOptions};
 use crate::peer::{Attendant, CallError, NodeId};
 use crate::placement::{Plan, Planner};
-use crate::raft::{self, Begin, Peers, RunningReplica, Timings, Way};
+use crate::raft::{self, Begin, Peers, ReplicaReport, RunningReplica, Timings, Way};
 use crate::reception::Reception;
 use crate::slot::{ShardId, places};
 
@@ -327,6 +327,22 @@ impl Cluster {
     /// Which nodes there are, as far as this one knows.
     pub fn members(&self) -> watch::Receiver<Arc<Members>> {
         self.inner.members.subscribe()
+    }
+
+    pub(crate) fn replica(&self, shard: ShardId) -> Option<Arc<RunningReplica>> {
+        self.inner.replica(shard)
+    }
+
+    /// What this node's replicas say of themselves: by shard, the meta group last.
+    pub fn report(&self) -> Vec<ReplicaReport> {
+        let mut replicas: Vec<_> = self.inner.replicas.read().values().cloned().collect();
+        replicas.sort_by_key(|replica| replica.shard());
+        replicas.iter().map(|replica| replica.report()).collect()
+    }
+
+    /// Names the cluster; it got the name when it was formed.
+    pub fn id(&self) -> u64 {
+        self.inner.identity.cluster
     }
 
     pub fn health(&self) -> Health {

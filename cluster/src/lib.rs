@@ -9,6 +9,7 @@ pub mod disk;
 mod examine;
 mod forming;
 pub mod handle;
+mod inspect;
 mod meta;
 mod net;
 pub mod peer;
@@ -27,8 +28,10 @@ pub use handle::{
     BarrierError, Cluster, ClusterOptions, Leadership, NodesObserver, NodesOptions, OpenError, ProposeError, Proposed,
     ShardHandle,
 };
+pub use inspect::{Missed, NodeView, SlotHash};
 pub use meta::{Members, NodeCard};
 pub use net::{NetOptions, Tls, TlsError, TlsFiles};
 pub use peer::{Attendant, CallError, NodeId};
 pub use process::{disable_huge_pages, step_back};
+pub use raft::{Move, PeerReport, ReplicaReport};
 pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

@@ -3,6 +3,7 @@
 mod damage;
 mod durability;
 mod folder;
+mod inspect;
 mod recorder;
 mod replication;
 mod stop;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 it failed, with one line on stderr that says why; 2 the command line is not understood.
 
 pub mod bench;
+pub mod ctl;
 pub mod doctor;
 pub mod logging;
 pub mod serve;
@@ -46,6 +47,8 @@ pub enum Command {
     ///
     /// Recomputes what can be recomputed and compares; changes nothing. Exits with 1 if something differs.
     Doctor(DoctorArgs),
+    /// Asks a running node how the cluster fares.
+    Ctl(ctl::CtlArgs),
     /// Prints the version.
     Version,
 }
@@ -92,8 +95,9 @@ mod tests {
         assert!(matches!(parse("muster serve"), Ok(Command::Serve(ServeArgs { config: None }))));
         assert!(matches!(parse("muster serve --config x"), Ok(Command::Serve(ServeArgs { config: Some(_) }))));
         assert!(matches!(parse("muster doctor --data d"), Ok(Command::Doctor(_))));
+        assert!(matches!(parse("muster ctl status --json"), Ok(Command::Ctl(_))));
         assert!(matches!(parse("muster version"), Ok(Command::Version)));
-        for wrong in ["muster", "muster run", "muster doctor", "muster usersig", "muster serve x"] {
+        for wrong in ["muster", "muster run", "muster doctor", "muster usersig", "muster serve x", "muster ctl"] {
             assert_eq!(parse(wrong).expect_err(wrong).exit_code(), 2, "{wrong}");
         }
     }

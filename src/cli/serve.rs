@@ -1,7 +1,6 @@
 //! `muster serve`: runs a node until it is told to stop, and again after its disk failed.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
 use crate::config::Config;
-use crate::node::{Node, NodeError};
+use crate::node::{Addresses, Node, NodeError};
 
 /// What a disk must take, written and flushed, before a node that lost it tries again.
 const PROBE_BYTES: usize = 16 * 1024 * 1024;
@@ -72,9 +71,13 @@ async fn run(config: &Config) -> Result<(), NodeError> {
 }
 
 /// Says where the node listens. Nobody may be listening to that, and the node runs all the same.
-fn announce(address: SocketAddr) {
+fn announce(addresses: Addresses) {
     let mut out = std::io::stdout();
-    let _ = writeln!(out, "muster listens on http://{address}").and_then(|()| out.flush());
+    let _ = writeln!(out, "muster listens on http://{}", addresses.api);
+    if let Some(admin) = addresses.admin {
+        let _ = writeln!(out, "muster ctl is answered on http://{admin}");
+    }
+    let _ = out.flush();
 }
 
 async fn start(config: &Config) -> Result<Node, NodeError> {

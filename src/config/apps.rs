@@ -16,6 +16,8 @@ pub const FIRST_APP_ID: u32 = 1_400_000_000;
 pub const APP_FILE: &str = "app.toml";
 /// Where the key of the cluster is kept, below the data folder, if none was configured.
 pub const CLUSTER_KEY_FILE: &str = "cluster.key";
+/// Where the key of the admin endpoint is kept, below the data folder, if none was configured.
+pub const ADMIN_KEY_FILE: &str = "admin.key";
 /// Its admin. Source: docs/spec/identifiers.md 3.
 const FIRST_ADMIN: &str = "administrator";
 /// Random bytes of its key, written as twice as many hex digits, as production keys look.
@@ -152,14 +154,36 @@ pub fn ensure_app(data_dir: &Path) -> Result<App, ConfigError> {
 /// # Errors
 /// [`ConfigError::File`] if the file cannot be made or read.
 pub fn ensure_cluster_key(data_dir: &Path) -> Result<Secret, ConfigError> {
-    let path = data_dir.join(CLUSTER_KEY_FILE);
-    let failed = |e: io::Error| ConfigError::File { path: path.clone(), reason: e.to_string() };
+    ensure_key(data_dir, CLUSTER_KEY_FILE)
+}
+
+/// Reads the key of the admin endpoint that a node without a configured one keeps in its data folder, making it at the
+/// first start.
+///
+/// # Errors
+/// As [`ensure_cluster_key`].
+pub fn ensure_admin_key(data_dir: &Path) -> Result<Secret, ConfigError> {
+    ensure_key(data_dir, ADMIN_KEY_FILE)
+}
+
+fn ensure_key(data_dir: &Path, name: &str) -> Result<Secret, ConfigError> {
+    let path = data_dir.join(name);
     if !path.exists() {
-        write_once(data_dir, CLUSTER_KEY_FILE, &format!("{}\n", random_key())).map_err(failed)?;
+        let failed = |e: io::Error| ConfigError::File { path: path.clone(), reason: e.to_string() };
+        write_once(data_dir, name, &format!("{}\n", random_key())).map_err(failed)?;
     }
-    let text = fs::read_to_string(&path).map_err(failed)?;
+    read_key(&path)
+}
+
+/// Reads a key from a file of its own.
+///
+/// # Errors
+/// [`ConfigError::File`] if the file cannot be read, or is empty.
+pub fn read_key(path: &Path) -> Result<Secret, ConfigError> {
+    let failed = |reason: String| ConfigError::File { path: path.to_owned(), reason };
+    let text = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
     match text.trim() {
-        "" => Err(ConfigError::File { path, reason: "it is empty".to_owned() }),
+        "" => Err(failed("it is empty".to_owned())),
         key => Ok(Secret::new(key)),
     }
 }

@@ -120,6 +120,24 @@ impl Default for Cluster {
     }
 }
 
+/// The endpoint for those who look after the cluster. Differs between nodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// `None`, written as an empty text: there is no such endpoint.
+    #[serde(with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+    /// Whoever shows it is answered. None: [`ensure_admin_key`](super::ensure_admin_key) makes one.
+    #[serde(skip_serializing)]
+    pub key: Secret,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Some((Ipv4Addr::LOCALHOST, 7480).into()), key: Secret::default() }
+    }
+}
+
 /// Groups in memory and the queues before them. May differ between nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -365,7 +383,7 @@ impl Default for Log {
 
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     const DAY_MS: u64 = 86_400_000;
-    let Config { node, http, cluster, actors, storage, api, auth, rate, log, .. } = config;
+    let Config { node, http, cluster, admin, actors, storage, api, auth, rate, log, .. } = config;
 
     if node.data_dir.as_os_str().is_empty() {
         return wrong("node.data_dir", "a folder is needed".to_owned());
@@ -381,6 +399,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     range("http.shutdown_timeout_ms", http.shutdown_timeout_ms, 0, 600_000)?;
 
     validate_cluster(cluster)?;
+    validate_admin(admin)?;
 
     range("actors.arbiters", actors.arbiters as u64, 0, 1_024)?;
     range("actors.mailbox_max", actors.mailbox_max as u64, 16, 1 << 24)?;
@@ -443,6 +462,16 @@ fn validate_cluster(cluster: &Cluster) -> Result<(), ConfigError> {
     }
     if cluster.key.expose().is_empty() {
         return wrong("cluster.key", "a node with seeds needs the key of its cluster".to_owned());
+    }
+    Ok(())
+}
+
+fn validate_admin(admin: &Admin) -> Result<(), ConfigError> {
+    /// Nothing counts failed tries, so a key must be too long to be tried.
+    const KEY_BYTES_MIN: usize = 16;
+    let key = admin.key.expose();
+    if !key.is_empty() && (key.len() < KEY_BYTES_MIN || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return wrong("admin.key", format!("it needs {KEY_BYTES_MIN} bytes or more, printable and without spaces"));
     }
     Ok(())
 }

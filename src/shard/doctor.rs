@@ -2,9 +2,9 @@
 //!
 //! Counts against members, indexes and the census against headers, mutes of members against those of accounts, joined
 //! lists against rosters (with messages still on their way folded in), sequences against the rows that they number.
-//! It changes nothing and needs no running node.
+//! It changes nothing and needs no running node; `running.rs` has it look through one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use muster_cluster::{ShardId, Slot, shard_of_slot};
 
@@ -20,6 +20,9 @@ use crate::store::{
 mod accounts;
 mod one_group;
 mod queues;
+mod running;
+
+pub use running::{Examined, examine};
 
 /// Differences that are listed; the rest are counted.
 pub const DIFFERENCES_LISTED_MAX: usize = 1000;
@@ -28,10 +31,16 @@ type GroupNo = (Slot, Gno);
 type JoinedKey = (AppId, AccountId, Slot, Gno);
 
 /// Takes rows in any order and compares them in the end.
+///
+/// Whoever has them by slot may [close](Doctor::close) each slot behind its last row, and needs memory for one slot at a
+/// time; rows of shards as a whole must have come before. What remains are joined lists and rosters, which lie in
+/// different slots: of these it may take a [`Part`] of the accounts and look again for the next.
 #[derive(Default)]
 pub struct Doctor {
-    groups: HashMap<GroupNo, OneGroup>,
+    part: Part,
+    groups: BTreeMap<GroupNo, OneGroup>,
     joined: BTreeMap<JoinedKey, JoinedRow>,
+    joined_counts: HashMap<(AppId, AccountId), u64>,
     census: BTreeMap<(ShardId, AppId, u8), u64>,
     accounts: HashMap<(AppId, AccountId), AccountHeader>,
     feeds: HashMap<(AppId, AccountId), BTreeSet<u64>>,
@@ -39,8 +48,38 @@ pub struct Doctor {
     heads: HashMap<(ShardId, ShardId), OutboxHead>,
     outbox: BTreeMap<(ShardId, ShardId, u64), Vec<Effect>>,
     cursors: HashMap<(ShardId, ShardId), u64>,
+    /// Of slots that are closed: what joined lists should say, headers by kind, members still to be told of the end.
+    members: BTreeMap<JoinedKey, JoinedRow>,
+    headers: BTreeMap<(ShardId, AppId, u8), u64>,
+    disbanding: HashMap<GroupNo, HashSet<AccountId>>,
+    group_count: usize,
+    member_count: usize,
     differences: Vec<String>,
     rows: u64,
+}
+
+/// Some of the accounts, by their slots: the `index`th of `of` parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub index: u16,
+    pub of: u16,
+}
+
+impl Default for Part {
+    /// All of them.
+    fn default() -> Self {
+        Self { index: 0, of: 1 }
+    }
+}
+
+impl Part {
+    fn has(self, slot: Slot) -> bool {
+        slot.0 % self.of == self.index
+    }
+
+    fn has_account(self, app: AppId, account: &AccountId) -> bool {
+        self.of == 1 || self.has(keys::slot_of_account(app, account))
+    }
 }
 
 /// What the doctor found.
@@ -57,6 +96,11 @@ pub struct Findings {
 }
 
 impl Doctor {
+    /// Compares joined lists and rosters for some of the accounts only.
+    pub fn of_part(part: Part) -> Self {
+        Self { part, ..Self::default() }
+    }
+
     fn differs(&mut self, what: String) {
         self.differences.push(what);
     }
@@ -122,7 +166,10 @@ impl Doctor {
                 if keys::slot_of_account(app, &account) != slot {
                     self.differs(format!("a joined row of {account} lies in slot {}", slot.0));
                 }
-                self.joined.insert((app, account, group_slot, gno), decode(value));
+                *self.joined_counts.entry((app, account.clone())).or_default() += 1;
+                if self.part.has(slot) {
+                    self.joined.insert((app, account, group_slot, gno), decode(value));
+                }
             }
             Key::Feed { app, account, seq, .. } => {
                 self.feeds.entry((app, account)).or_default().insert(seq);
@@ -158,44 +205,56 @@ impl Doctor {
         }
     }
 
-    /// Compares what was taken.
-    pub fn finish(mut self, shard_count: u16) -> Findings {
-        let groups = std::mem::take(&mut self.groups);
-        let mut members = BTreeMap::new();
-        let mut ordinary = 0;
-        for ((slot, gno), group) in &groups {
-            self.group(*slot, *gno, group, shard_count);
-            if let Some((app, id, head)) = &group.header {
-                ordinary += group.keys.len();
-                let listed = group.joined_rows(id, &head.facts);
-                members.extend(listed.into_iter().map(|(account, row)| ((*app, account, *slot, *gno), row)));
+    /// Compares the rows of all slots up to this one, of which no more may come, and keeps of them only what rows of
+    /// other slots are compared with.
+    pub fn close(&mut self, through: Slot, shard_count: u16) {
+        let later = self.groups.split_off(&(Slot(through.0.saturating_add(1)), Gno(0)));
+        let groups = std::mem::replace(&mut self.groups, later);
+        for ((slot, gno), group) in groups {
+            self.group(slot, gno, &group, shard_count);
+            if group.job {
+                self.disbanding.insert((slot, gno), group.keys.keys().cloned().collect());
             }
+            let Some((app, id, head)) = &group.header else { continue };
+            self.group_count += 1;
+            self.member_count += group.keys.len();
+            let kind = (shard_of_slot(slot, shard_count), *app, kind_byte(head.facts.kind));
+            *self.headers.entry(kind).or_default() += 1;
+            let part = self.part;
+            let listed = group.joined_rows(id, &head.facts).into_iter();
+            let listed = listed.filter(|(account, _)| part.has_account(*app, account));
+            self.members.extend(listed.map(|(account, row)| ((*app, account, slot, gno), row)));
         }
-        self.take_census(&groups, shard_count);
-        self.queues();
-        let on_their_way = self.joined_lists(&groups, &members);
         self.counts();
+    }
+
+    /// Compares what was taken.
+    pub fn finish(self, shard_count: u16) -> Findings {
+        let mut findings = self.finish_unlimited(shard_count);
+        findings.differences.truncate(DIFFERENCES_LISTED_MAX);
+        findings
+    }
+
+    /// The same with all differences listed.
+    fn finish_unlimited(mut self, shard_count: u16) -> Findings {
+        self.close(Slot(u16::MAX), shard_count);
+        self.take_census();
+        self.queues();
+        let on_their_way = self.joined_lists();
         self.differences.sort();
-        let difference_count = self.differences.len();
-        self.differences.truncate(DIFFERENCES_LISTED_MAX);
         Findings {
             rows: self.rows,
-            groups: groups.values().filter(|g| g.header.is_some()).count(),
-            members: ordinary,
+            groups: self.group_count,
+            members: self.member_count,
             on_their_way,
+            difference_count: self.differences.len(),
             differences: self.differences,
-            difference_count,
         }
     }
 
     /// Groups of each kind against the shards' own counts.
-    fn take_census(&mut self, groups: &HashMap<GroupNo, OneGroup>, shard_count: u16) {
-        let mut counted: BTreeMap<(ShardId, AppId, u8), u64> = BTreeMap::new();
-        for ((slot, _), group) in groups {
-            let Some((app, _, head)) = &group.header else { continue };
-            let key = (shard_of_slot(*slot, shard_count), *app, kind_byte(head.facts.kind));
-            *counted.entry(key).or_default() += 1;
-        }
+    fn take_census(&mut self) {
+        let mut counted = std::mem::take(&mut self.headers);
         let mut census = std::mem::take(&mut self.census);
         // A shard of before there was a census counts when it next applies an entry.
         let has_census = |shard: &ShardId| self.shards.get(shard).copied().unwrap_or_default().has_census;

@@ -44,6 +44,7 @@ mod apps;
 mod bad_input;
 mod client_req_id;
 mod concurrency;
+mod ctl;
 mod envelope;
 mod fields;
 mod kept_answers;

@@ -28,11 +28,12 @@ const EVERYWHERE: &[&str] = &["id", "time", "metrics"];
 #[rustfmt::skip]
 const ROOMS: &[Room] = &[
     Room { name: "main",    may: &["node", "cli", "config"], cluster: Cluster::Nothing },
-    Room { name: "cli",     may: &["node", "config", "bench", "api::auth"], cluster: Cluster::Nothing },
+    Room { name: "cli",     may: &["node", "config", "bench", "api::auth", "admin::status", "admin::doctor"], cluster: Cluster::Nothing },
     Room { name: "bench",   may: &[], cluster: Cluster::Nothing },
-    Room { name: "node",    may: &["config", "api", "actors", "shard", "store", "group", "account"], cluster: Cluster::All },
+    Room { name: "node",    may: &["config", "api", "admin", "actors", "shard", "store", "group", "account"], cluster: Cluster::All },
     Room { name: "config",  may: &["group"], cluster: Cluster::Nothing },
     Room { name: "api",     may: &["actors", "config", "group", "account"], cluster: Cluster::Nothing },
+    Room { name: "admin",   may: &["shard"], cluster: Cluster::All },
     Room { name: "actors",  may: &["shard", "group", "account"], cluster: Cluster::All },
     Room { name: "shard",   may: &["store", "group", "account"], cluster: Cluster::All },
     Room { name: "store",   may: &[], cluster: Cluster::Rows },

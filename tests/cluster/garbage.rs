@@ -14,13 +14,13 @@ use crate::random::Random;
 use crate::run::{Must, Run};
 
 /// Connections to each node that begin and go no further; more than a node has places for.
-const IDLE: usize = 200;
+const IDLE: usize = 150;
 /// Others to each node at the same time.
-const LOUD: usize = 4;
+const LOUD: usize = 3;
 /// Bytes that are sent at once, of those who send much.
-const NOISE_BYTES: usize = 1 << 16;
+const NOISE_BYTES: usize = 1 << 14;
 /// Whoever was sent away comes back so soon: two cores have to bear it beside three nodes.
-const BACK_AFTER: Duration = Duration::from_millis(200);
+const BACK_AFTER: Duration = Duration::from_millis(500);
 /// Where strangers come from. Links between nodes come from elsewhere, as nodes do from strangers.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 254, 0, 1));
 /// Whoever is not closed by the node within that time is not bounded.

@@ -37,6 +37,7 @@ mod model;
 mod search;
 mod settled;
 
+mod ctl;
 mod faults;
 mod forming;
 mod garbage;

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use crate::links::{Links, Place};
 use crate::metrics::Metrics;
 use crate::shim::Shim;
-use crate::support::{APP, Client, KEY, Node, Settings, Stopped};
+use crate::support::{APP, Client, CtlSaid, KEY, Node, Settings, Stopped, ctl};
 use crate::tls::{Authority, Papers};
 
 /// Nodes of a run listen at these ports, each on an address of its own; below the ports that the system gives away.
 const CLUSTER_PORT: u16 = 7400;
 const HTTP_PORT: u16 = 8080;
+const ADMIN_PORT: u16 = 7480;
 /// The last number of the address that stands for a node towards the others: so much beyond the node's own.
 const LINK_OFFSET: u8 = 100;
 /// Blocks of addresses that are tried before something else must be wrong.
@@ -22,6 +23,8 @@ const BLOCKS_MAX: u8 = 50;
 const CLUSTER_KEY: &str = "a key that only the nodes of this test have";
 /// What the variables begin with that name a node's certificate.
 const TLS_VARIABLES: &str = "MUSTER__CLUSTER__TLS__";
+/// Of the endpoint of `muster ctl`, the same on all nodes.
+const ADMIN_KEY: &str = "0123456789abcdef-of-the-operators";
 /// How long nodes may take to become one cluster, to come back, or to be rebuilt: two cores for all of them.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -183,6 +186,9 @@ impl Nodes {
         if let Some(zone) = self.setup.zones.get(number) {
             settings.environment.push(("MUSTER__NODE__ZONE".into(), (*zone).to_owned()));
         }
+        let admin = SocketAddr::new(place.source, ADMIN_PORT);
+        settings.environment.push(("MUSTER__ADMIN__LISTEN".into(), admin.to_string()));
+        settings.environment.push(("MUSTER__ADMIN__KEY".into(), ADMIN_KEY.into()));
         settings.environment.push(("MUSTER__NODE__NAME".into(), format!("node {number}")));
         settings
     }
@@ -198,6 +204,13 @@ impl Nodes {
     /// Where clients reach a node, now and after every restart.
     pub fn address(&self, number: usize) -> SocketAddr {
         SocketAddr::new(self.places[number].source, HTTP_PORT)
+    }
+
+    /// Asks a node's admin endpoint, as an operator on the same machine would.
+    pub fn ctl(&self, number: usize, command: &[&str]) -> CtlSaid {
+        let key = tempfile::NamedTempFile::new().expect("a file for the key");
+        std::fs::write(key.path(), ADMIN_KEY).expect("a file for the key");
+        ctl(command, SocketAddr::new(self.places[number].source, ADMIN_PORT), key.path())
     }
 
     /// Nodes that answer.

@@ -239,6 +239,7 @@ impl Run {
         let ended = self.world.clock.now();
         self.remembered.add(self.load.finish().await);
         let mut wrong = settle(&self.world, &mut self.remembered).await;
+        wrong.extend(doctor(&self.nodes));
 
         let Remembered { history, tally, failed } = &self.remembered;
         let began_check = Instant::now();
@@ -270,6 +271,14 @@ async fn metrics(nodes: &Nodes) -> Vec<Option<Metrics>> {
         all.push(nodes.metrics(number).await);
     }
     all
+}
+
+/// What `muster ctl doctor` finds on the nodes as they run.
+fn doctor(nodes: &Nodes) -> Option<String> {
+    let asked = nodes.up().last()?;
+    let said = nodes.ctl(asked, &["doctor"]);
+    println!("the doctor: {}", said.out.lines().next().unwrap_or_default());
+    (said.code != 0).then(|| format!("the doctor that node {asked} was asked for: {said:?}"))
 }
 
 /// The groups that clients of these nodes change.

@@ -19,8 +19,8 @@ const TICK: Duration = Duration::from_millis(1);
 const ENDS: Duration = Duration::from_secs(120);
 /// Whoever leads is known within this time, if nothing goes wrong.
 const LEADER_WITHIN: Duration = Duration::from_secs(10);
-/// All nodes have their votes within this time.
-const FORMED_WITHIN: Duration = Duration::from_secs(5);
+/// All nodes have their votes within this time, and leaders are where they are planned: they move after five calm seconds.
+const FORMED_WITHIN: Duration = Duration::from_secs(8);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 
 thread_local! {

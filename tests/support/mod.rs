@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -50,6 +50,8 @@ pub struct Node {
     child: Child,
     /// The port named last: a node that restarts itself listens on another free one.
     port: Arc<AtomicU16>,
+    /// Where `muster ctl` was said to be answered last.
+    admin: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 impl Node {
@@ -65,10 +67,10 @@ impl Node {
     /// Starts a node on a folder; hands the folder and what the process said back if it does not serve.
     pub fn try_start_in(folder: tempfile::TempDir, settings: Settings) -> Result<Self, (tempfile::TempDir, String)> {
         let mut child = spawn(&folder, &settings);
-        let (port, addresses) = announced(child.stdout.take().expect("its output"));
+        let (port, admin, addresses) = announced(child.stdout.take().expect("its output"));
         // The program ends its output when it exits, and the thread that reads it ends the channel.
         if let Ok(address) = addresses.recv_timeout(START_TIMEOUT) {
-            return Ok(Self { address, folder, settings, child, port });
+            return Ok(Self { address, folder, settings, child, port, admin });
         }
         let _ = child.kill();
         let _ = child.wait();
@@ -79,6 +81,18 @@ impl Node {
     /// Where the node listens now, also after it restarted itself.
     pub fn current_address(&self) -> SocketAddr {
         SocketAddr::new(self.address.ip(), self.port.load(Ordering::Relaxed))
+    }
+
+    /// Where the node answers `muster ctl`.
+    pub fn admin_address(&self) -> SocketAddr {
+        let began = Instant::now();
+        loop {
+            if let Some(address) = *self.admin.lock().expect("no panic under the lock") {
+                return address;
+            }
+            assert!(began.elapsed() < START_TIMEOUT, "the node names no admin endpoint");
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -201,6 +215,7 @@ fn spawn(folder: &tempfile::TempDir, settings: &Settings) -> Child {
         .arg(&config)
         .env("MUSTER__HTTP__LISTEN", "127.0.0.1:0")
         .env("MUSTER__CLUSTER__LISTEN", "127.0.0.1:0")
+        .env("MUSTER__ADMIN__LISTEN", "127.0.0.1:0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log);
@@ -236,21 +251,53 @@ fn spawn_bound(mut command: Command) -> std::io::Result<Child> {
     started.recv().expect("the thread that starts processes")
 }
 
-/// Reads a node's output as long as it lives: the port it named last, and the addresses it names as they come.
-fn announced(output: ChildStdout) -> (Arc<AtomicU16>, mpsc::Receiver<SocketAddr>) {
-    let port = Arc::new(AtomicU16::new(0));
+type Announced = (Arc<AtomicU16>, Arc<Mutex<Option<SocketAddr>>>, mpsc::Receiver<SocketAddr>);
+
+/// Reads a node's output as long as it lives: the port it named last, where it answers `muster ctl`, and the addresses it
+/// names as they come.
+fn announced(output: ChildStdout) -> Announced {
+    let (port, admin) = (Arc::new(AtomicU16::new(0)), Arc::default());
     let (sender, addresses) = mpsc::channel();
-    let newest = port.clone();
+    let (newest, newest_admin): (_, Arc<Mutex<Option<SocketAddr>>>) = (port.clone(), Arc::clone(&admin));
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            let Some(address) = line.trim().strip_prefix("muster listens on http://") else { continue };
-            let address: SocketAddr = address.parse().expect("an address");
+            let named = |what: &str| line.trim().strip_prefix(what).map(|address| address.parse().expect("an address"));
+            if let Some(address) = named("muster ctl is answered on http://") {
+                *newest_admin.lock().expect("no panic under the lock") = Some(address);
+            }
+            let Some(address): Option<SocketAddr> = named("muster listens on http://") else { continue };
             newest.store(address.port(), Ordering::Relaxed);
             // Whoever started the node waits for the first one only.
             let _ = sender.send(address);
         }
     });
-    (port, addresses)
+    (port, admin, addresses)
+}
+
+/// Starts a node in a folder of its own; what the process said if it does not serve.
+pub fn try_start(settings: Settings) -> Result<Node, String> {
+    Node::try_start_in(tempfile::tempdir().expect("a folder for the node"), settings).map_err(|(_, said)| said)
+}
+
+/// What `muster ctl` said, and its exit code.
+#[derive(Debug)]
+pub struct CtlSaid {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs `muster ctl` on an admin endpoint with the key in a file.
+pub fn ctl(command: &[&str], admin: SocketAddr, key_file: &Path) -> CtlSaid {
+    let output = Command::new(env!("CARGO_BIN_EXE_muster"))
+        .arg("ctl")
+        .args(command)
+        .args(["--admin", &admin.to_string(), "--key-file"])
+        .arg(key_file)
+        .output()
+        .expect("the muster program");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    CtlSaid { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 /// Runs `muster doctor` on a folder; what it said, and whether it found nothing.
@@ -279,6 +326,8 @@ pub struct Client {
     address: SocketAddr,
     query: String,
     sender: Option<http1::SendRequest<Full<Bytes>>>,
+    /// What requests show as the admin endpoint wants it; none do by themselves.
+    pub authorization: Option<String>,
 }
 
 impl Client {
@@ -288,7 +337,7 @@ impl Client {
 
     /// One that connects when it has something to say.
     pub fn to(address: SocketAddr, app: u32, key: &str) -> Self {
-        Self { address, query: query(app, key, ADMIN), sender: None }
+        Self { address, query: query(app, key, ADMIN), sender: None, authorization: None }
     }
 
     /// Connects if there is no connection.
@@ -332,6 +381,14 @@ impl Client {
         Ok((status, answer))
     }
 
+    /// Sends a request to something that is not the API.
+    ///
+    /// # Errors
+    /// No whole answer came.
+    pub async fn bare(&mut self, method: &str, path: &str) -> Result<(u16, Bytes), String> {
+        self.send(method, path, Bytes::new()).await
+    }
+
     async fn send(&mut self, method: &str, path: &str, body: Bytes) -> Result<(u16, Bytes), String> {
         let mut request = hyper::Request::builder()
             .method(method)
@@ -340,6 +397,9 @@ impl Client {
             .header("content-type", "application/json")
             .body(Full::new(body))
             .map_err(|e| e.to_string())?;
+        if let Some(shown) = &self.authorization {
+            request.headers_mut().insert("authorization", shown.parse().map_err(|_| "no header".to_owned())?);
+        }
         let (sender, answer) = loop {
             let kept = self.sender.take();
             let is_fresh = kept.is_none();

@@ -120,6 +120,16 @@ impl MemoryStore {
         self.shared.contents.lock().written[Family::State as usize].clone().into_iter().collect()
     }
 
+    /// Changes a state row behind everybody's back, as a fault of the disk or of the program would.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn damage(&self, key: &[u8], value: &[u8]) {
+        let mut contents = self.shared.contents.lock();
+        let row = contents.written[Family::State as usize].get_mut(key).expect("a row of that key");
+        *row = Bytes::copy_from_slice(value);
+    }
+
     fn holding(contents: Contents) -> Self {
         Self { shared: Arc::new(Shared { contents: Mutex::new(contents), ..Shared::default() }) }
     }

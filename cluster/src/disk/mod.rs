@@ -30,7 +30,7 @@ pub(crate) use rocks::Rocks;
 use row_cache::RowCache;
 pub(crate) use rows::FIRST_GENERATION;
 pub use rows::{Rows, View};
-pub(crate) use storage::Storage;
+pub(crate) use storage::{Snapshot, Storage};
 pub use writer::Flushing;
 use writer::{Completion, Submission, Vitals};
 pub(crate) use writer::{Runner, Then};

@@ -201,6 +201,12 @@ impl Snapshot for RocksSnapshot<'_> {
     fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
         walk(self.snapshot.raw_iterator_cf_opt(self.rocks.family(Family::State), bounded(from, to)), each)
     }
+
+    fn skim(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
+        let mut options = bounded(from, to);
+        options.fill_cache(false);
+        walk(self.snapshot.raw_iterator_cf_opt(self.rocks.family(Family::State), options), each)
+    }
 }
 
 fn bounded(from: &[u8], to: &[u8]) -> ReadOptions {

@@ -51,4 +51,8 @@ pub(crate) trait Snapshot: Send {
     fn get(&self, family: Family, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), DiskError>;
     /// Rows of the state.
     fn scan(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError>;
+    /// The same for somebody who reads everything once: what others have in the cache stays there.
+    fn skim(&self, from: &[u8], to: &[u8], each: Each<'_>) -> Result<(), DiskError> {
+        self.scan(from, to, each)
+    }
 }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use super::codec::{self, Kind};
 use super::log_store::LogStore;
+use super::mark::Mark;
 use super::snapshot::{Builder, ShardSnapshot, delete_older};
 use super::types::{LogId, Membership, Proposal, Snapshot, SnapshotMeta, Types};
 use crate::application::{Committed, Payload, Release, ShardMachine, Transaction};
@@ -48,6 +49,8 @@ pub(crate) struct Reports {
     pub(crate) progress: Arc<watch::Sender<Progress>>,
     /// The term of the last leadership whose first entry is written.
     pub(crate) blank_term: Arc<watch::Sender<u64>>,
+    /// Where somebody wants to look at the rows.
+    pub(crate) mark: Arc<Mark>,
 }
 
 impl Reports {
@@ -56,6 +59,7 @@ impl Reports {
         Self {
             progress: Arc::new(watch::Sender::new(Progress { written, stopped: false })),
             blank_term: Arc::new(watch::Sender::new(0)),
+            mark: Arc::default(),
         }
     }
 
@@ -173,6 +177,16 @@ impl Replica {
     }
 }
 
+impl Replica {
+    /// Lets somebody look at the rows as they are at an index that has just been applied.
+    async fn show(&self, index: u64) {
+        let mut progress = self.reports.progress.subscribe();
+        // An error would say that nobody reports any more, and this one does.
+        let _ = progress.wait_for(|progress| progress.stopped || progress.written >= index).await;
+        self.reports.mark.reached(index).await;
+    }
+}
+
 /// Deletes the rows that others have replaced, when nobody can still be reading them.
 async fn forget_older(disk: Disk, shard: ShardId, places: Vec<Range<u16>>, generation: u32) {
     tokio::time::sleep(READS_END_WITHIN).await;
@@ -208,6 +222,10 @@ impl RaftStateMachine<Types> for Replica {
         let mut chunk = Chunk::default();
         while let Some(entry) = entries.try_next().await? {
             self.take(&mut chunk, entry)?;
+            if let Some(last) = chunk.last.filter(|last| self.reports.mark.is_at(last.index())) {
+                self.apply_chunk(std::mem::take(&mut chunk)).await?;
+                self.show(last.index()).await;
+            }
             if chunk.entries.len() >= APPLY_ENTRIES_MAX || chunk.bytes >= APPLY_BYTES_MAX {
                 self.apply_chunk(std::mem::take(&mut chunk)).await?;
             }

@@ -24,13 +24,16 @@ use tokio::time::Instant;
 use super::codec::{self, Kind};
 use super::log_store::LogStore;
 use super::machine::{self, Progress, Replica, Reports};
+use super::mark::Mark;
 use super::network::Peers;
+use super::report::{self, ReplicaReport};
 use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up};
 use super::steward::Steward;
 use super::types::{Proposal, Raft, Snapshot, SnapshotMeta, Types, Vote};
 use crate::application::{Keeps, ShardMachine};
 use crate::disk::{Disk, DiskError, FIRST_GENERATION, Rows};
 use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
+use crate::meta::META;
 use crate::net::wire::{Appended, RaftAnswer, RaftCall, SnapshotPart, WireVote, transfer_request};
 use crate::peer::NodeId;
 use crate::placement::Plan;
@@ -96,6 +99,10 @@ pub(crate) struct RunningReplica {
     progress: watch::Receiver<Progress>,
     leaving: watch::Receiver<bool>,
     retiring: watch::Sender<bool>,
+    /// Where somebody wants to look at the rows.
+    mark: Arc<Mark>,
+    /// Where the shard should be, as its steward knows it.
+    plan: watch::Receiver<Plan>,
 }
 
 /// The rows of a shard as they were left, whether or not its replica runs yet.
@@ -158,7 +165,7 @@ impl RunningReplica {
             node,
             raft: raft.clone(),
             gate: gate.clone(),
-            plan: begin.plan,
+            plan: begin.plan.clone(),
             has_company,
             disk: disk.clone(),
             leaving: begin.leaving.clone(),
@@ -194,6 +201,8 @@ impl RunningReplica {
             progress,
             leaving: begin.leaving,
             retiring,
+            mark: reports.mark,
+            plan: begin.plan,
         })
     }
 
@@ -214,6 +223,24 @@ impl RunningReplica {
         match self.leadership.borrow().is_some() {
             true => Some(Duration::ZERO),
             false => self.heard.lock().map(|at| at.elapsed()),
+        }
+    }
+
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    /// What the replica says of itself.
+    pub(crate) fn report(&self) -> ReplicaReport {
+        let of_raft = report::of_raft(&self.raft, self.node, &self.plan.borrow());
+        let progress = *self.progress.borrow();
+        ReplicaReport {
+            shard: (self.shard != META).then_some(self.shard),
+            leads: self.leadership.borrow().is_some_and(|leadership| leadership.term == of_raft.term),
+            stopped: of_raft.stopped || progress.stopped,
+            applied: progress.written,
+            heard: self.heard(),
+            ..of_raft
         }
     }
 
@@ -699,7 +726,8 @@ mod tests {
         };
         let peers = Peers::new(SHARD, None, timings.election_min, NodesObserver::default());
         let (_, plan) = watch::channel(Plan::default());
-        let begin = Begin { founds: false, plan, places: crate::slot::places(SHARD, 1) };
+        let (_, leaving) = watch::channel(false);
+        let begin = Begin { founds: false, plan, places: crate::slot::places(SHARD, 1), leaving };
         let started = RunningReplica::start(disk, ME, SHARD, Box::new(Indifferent), &timings, peers, begin);
         started.await.expect("started")
     }

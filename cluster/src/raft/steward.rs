@@ -59,6 +59,24 @@ enum Step {
     Transfer(u64),
 }
 
+/// Whether these voters may follow those.
+pub(super) fn is_to_be(wanted: &BTreeSet<u64>, voters: &BTreeSet<u64>) -> bool {
+    // An even number of voters bears no more failures than one less, and stops sooner.
+    let is_odd = wanted.len() % 2 == 1;
+    // Whoever has just been started may remember fewer nodes than there are: copies are not given up for that.
+    is_odd && wanted.len() >= voters.len()
+}
+
+/// Incarnations without a vote that others of the same node have taken the place of.
+pub(super) fn replaced(plan: &Plan, known: &BTreeSet<u64>, voters: &BTreeSet<u64>) -> BTreeSet<u64> {
+    let is_replaced = |node: &u64| {
+        let number = NodeId(*node).number();
+        let mut planned = plan.voters.iter().chain(&plan.learners);
+        !voters.contains(node) && planned.any(|now| now != node && NodeId(*now).number() == number)
+    };
+    known.iter().copied().filter(is_replaced).collect()
+}
+
 impl Steward {
     pub(super) async fn run(mut self) {
         let mut led_since = None;
@@ -150,23 +168,15 @@ fn next_membership(me: u64, plan: &Plan, now: &RaftMetrics<Types>) -> Option<Ste
     let voters: BTreeSet<u64> = membership.voter_ids().collect();
     let wanted: BTreeSet<u64> = plan.voters.iter().copied().collect();
     let is_joint = membership.get_joint_config().len() > 1;
-    // An even number of voters bears no more failures than one less, and stops sooner.
-    let is_odd = wanted.len() % 2 == 1;
-    // Whoever has just been started may remember fewer nodes than there are: copies are not given up for that.
-    let is_enough = wanted.len() >= voters.len();
     let have_caught_up = || wanted.iter().all(|node| has_caught_up(me, *node, now));
-    if is_odd && is_enough && (is_joint || voters != wanted) && have_caught_up() {
+    if is_to_be(&wanted, &voters) && (is_joint || voters != wanted) && have_caught_up() {
         return Some(Step::SetVoters(wanted));
     }
     if is_joint {
         // Begun by a leader that is gone, towards a plan that has changed: to be finished all the same.
         return membership.get_joint_config().last().cloned().map(Step::SetVoters);
     }
-    let is_replaced = |node: &u64| {
-        let number = NodeId(*node).number();
-        !voters.contains(node) && planned().any(|now| now != node && NodeId(*now).number() == number)
-    };
-    let replaced: BTreeSet<u64> = known.iter().copied().filter(is_replaced).collect();
+    let replaced = replaced(plan, &known, &voters);
     (!replaced.is_empty()).then_some(Step::Forget(replaced))
 }
 

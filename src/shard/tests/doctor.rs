@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use muster_cluster::testing::{self, MemoryStore};
+use muster_cluster::{Batch, Cluster, Family, SLOTS, Slot};
+
 use super::*;
 use crate::group::testing::remove;
 use crate::group::{MemberChange, MsgFlag};
+use crate::shard::Part;
 use crate::store::keys::LEFT_BITS;
 use crate::store::{AccountHeader, GroupHeader, JoinedRow, Key, Keys, MemberKey, MemberRow, decode, encode};
 
-type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+type Row = (Vec<u8>, Vec<u8>);
+type Rows = Vec<Row>;
 
 /// A public group with everything a group can have, a live room, and a message still on its way.
 fn a_world_of_all_rows() -> World {
@@ -46,9 +51,35 @@ fn all_rows(world: &World) -> Rows {
 }
 
 fn differences<'r>(rows: impl Iterator<Item = &'r (Vec<u8>, Vec<u8>)>) -> Vec<String> {
+    let rows: Vec<_> = rows.collect();
     let mut doctor = Doctor::default();
-    rows.for_each(|(key, value)| doctor.row(key, value));
-    doctor.finish(SHARDS).differences
+    rows.iter().for_each(|(key, value)| doctor.row(key, value));
+    let mut found = doctor.finish(SHARDS).differences;
+    found.dedup();
+    for parts in [1, 3] {
+        assert_eq!(by_slot(&rows, parts), found, "slot by slot, in {parts} parts of the accounts");
+    }
+    found
+}
+
+/// The same rows as a running node has them looked through.
+fn by_slot(rows: &[&Row], parts: u16) -> Vec<String> {
+    let slot_of = |key: &[u8]| u16::from_be_bytes([key[0], key[1]]);
+    let (mut slots, shards): (Vec<&Row>, Vec<&Row>) = rows.iter().copied().partition(|(key, _)| slot_of(key) < SLOTS);
+    slots.sort();
+    let mut found = Vec::new();
+    for index in 0..parts {
+        let mut doctor = Doctor::of_part(Part { index, of: parts });
+        shards.iter().for_each(|(key, value)| doctor.row(key, value));
+        for rows in slots.chunk_by(|(a, _), (b, _)| slot_of(a) == slot_of(b)) {
+            rows.iter().for_each(|(key, value)| doctor.row(key, value));
+            doctor.close(Slot(slot_of(&rows[0].0)), SHARDS);
+        }
+        found.extend(doctor.finish(SHARDS).differences);
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 #[test]
@@ -232,4 +263,62 @@ fn a_copy_of_a_mute_that_is_over_is_no_difference() {
     let flag = MemberChange::MsgFlag(MsgFlag::Discard);
     world.happen(&id, Event::MemberChanged { account: account("u1"), changes: vec![flag] }, vec![]);
     assert_eq!(world.examine().differences, Vec::<String>::new());
+}
+
+/// A node with these rows, and the store below it.
+async fn running(rows: &Rows) -> (MemoryStore, Cluster) {
+    let store = MemoryStore::new();
+    let cluster = testing::open(&store, SHARDS).expect("opened");
+    let mut batch = Batch::default();
+    rows.iter().for_each(|(key, value)| batch.put(Family::State, key.clone(), value.clone()));
+    cluster.disk().submit(batch).await.expect("written");
+    (store, cluster)
+}
+
+fn examined(cluster: &Cluster) -> Examined {
+    let mut read = 0;
+    let examined = examine(cluster, 0, |more| {
+        read += more;
+        true
+    });
+    let examined = examined.expect("rows in memory").expect("nobody said no");
+    assert!(read >= examined.findings.rows, "{read} of {}", examined.findings.rows);
+    examined
+}
+
+#[actix_rt::test]
+async fn a_running_node_is_looked_through_like_a_folder() {
+    let world = a_world_of_all_rows();
+    let rows = all_rows(&world);
+    let (store, cluster) = running(&rows).await;
+    let Examined { findings, ahead } = examined(&cluster);
+    assert_eq!((findings.differences, ahead), (vec![], None));
+    let offline = world.examine();
+    assert_eq!(
+        (findings.rows, findings.groups, findings.members, findings.on_their_way),
+        (offline.rows, offline.groups, offline.members, offline.on_their_way)
+    );
+    assert!(examine(&cluster, 0, |_| false).expect("rows in memory").is_none(), "it ends when it is told to");
+    // A fault stays, so it is there in every look.
+    let is_counted = |(key, _): &&Row| matches!(Key::parse(key), Some(Key::Account { .. }));
+    let (key, value) = rows.iter().find(is_counted).expect("an account");
+    let header: AccountHeader = decode(value);
+    store.damage(key, &encode(&AccountHeader { joined_count: header.joined_count + 1, ..header }));
+    let findings = examined(&cluster).findings;
+    assert_eq!(findings.difference_count, 1, "{findings:?}");
+    assert!(findings.differences[0].contains("groups, has"), "{findings:?}");
+    cluster.stop().await;
+}
+
+/// A shard that has applied what its source has not sent: behind for a moment, or wrong for good.
+#[actix_rt::test]
+async fn a_shard_that_is_ahead_of_another_is_named() {
+    let mut rows = all_rows(&a_world_of_all_rows());
+    let is_cursor = |(key, _): &&mut Row| matches!(Key::parse(key), Some(Key::InboxCursor { .. }));
+    let (key, value) = rows.iter_mut().find(is_cursor).expect("a cursor");
+    let Some(Key::InboxCursor { target, source }) = Key::parse(key) else { panic!("just found") };
+    *value = encode(&(decode::<u64>(value) + 1_000));
+    let (_store, cluster) = running(&rows).await;
+    assert_eq!(examined(&cluster).ahead, Some((target, source)));
+    cluster.stop().await;
 }
