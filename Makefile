@@ -8,7 +8,7 @@ MUSTER ?= $(TARGET)/release/muster
 BUILD  := .ci/with-toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test lint fmt docs audit readme-check bench load soak simulation faults fuzz
+.PHONY: help run cluster build test lint fmt docs audit readme-check bench load soak simulation faults fuzz mutants
 
 help: ## lists what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -66,6 +66,9 @@ simulation: ## runs simulated clusters and checks every answer; SEEDS=50, or SEE
 faults: ## kills, pauses and cuts off nodes under load and checks every answer; FAULT_ROUNDS=20 times each
 	@MUSTER_FAULT_ROUNDS='$(or $(FAULT_ROUNDS),1)' $(BUILD) \
 		cargo test --release --locked -p muster --test nodes scenarios -- --nocapture --include-ignored
+
+mutants: build ## breaks one rule after the other and insists that a named test notices; MUTANTS="name name" for some
+	@TARGET='$(TARGET)' $(BUILD) .ci/mutants
 
 fuzz: build ## looks for inputs that break the readers of requests and UserSigs; FUZZ_SECONDS=60 for each
 	@TARGET='$(TARGET)' $(BUILD) .ci/fuzz
