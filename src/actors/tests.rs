@@ -743,13 +743,17 @@ async fn a_minted_id_belongs_to_a_shard_that_is_led_here() {
     let folder = tempfile::tempdir().unwrap();
     let service = testing::a_service(folder.path(), APP).await;
     let other = NodeId(9 << 32);
+    let mut elsewhere = 0;
     for shard in 0..testing::SHARDS {
         let one_of_four = testing::leading_only(&service, Some(shard), Some(other));
         for _ in 0..50 {
             let id = one_of_four.mint(APP, Kind::Public).unwrap();
-            assert_eq!(muster_cluster::shard_of_slot(crate::shard::slot_of(APP, &id), testing::SHARDS).0, shard);
+            let of = muster_cluster::shard_of_slot(crate::shard::slot_of(APP, &id), testing::SHARDS).0;
+            elsewhere += usize::from(of != shard);
         }
     }
+    // Of 32 tries none is led here once in ten thousand times, which takes a hop.
+    assert!(elsewhere <= 3, "{elsewhere} of 200 ids belong elsewhere");
     let none = testing::leading_only(&service, None, Some(other));
     assert!(none.mint(APP, Kind::Public).is_ok());
 }

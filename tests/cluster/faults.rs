@@ -181,6 +181,23 @@ pub async fn lose_disk(run: &mut Run) {
     run.serve(ANSWERS_MEANWHILE).await;
 }
 
+/// A follower comes back with a copy of its folder that is older than what it has acknowledged. The others have it all, and
+/// go on.
+pub async fn set_back(run: &mut Run) {
+    let (_, follower) = run.leader_and_follower().await;
+    run.nodes.kill(follower);
+    let copied = run.nodes.back_up(follower);
+    run.nodes.launch(&[follower]);
+    run.nodes.until_ready().await;
+    run.serve_calmly().await;
+    run.note(format!("node {follower} gets an old copy of its folder"));
+    run.nodes.kill(follower);
+    run.nodes.restore(follower, &copied);
+    run.nodes.launch(&[follower]);
+    run.nodes.until_ready().await;
+    run.serve(ANSWERS_MEANWHILE).await;
+}
+
 /// The leader's disk takes nothing more: it says so, and others lead.
 pub async fn fill_disk(run: &mut Run) {
     let (leader, follower) = run.leader_and_follower().await;

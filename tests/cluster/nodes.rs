@@ -249,12 +249,26 @@ impl Nodes {
         std::fs::remove_dir_all(stopped.data_dir()).expect("a data folder");
     }
 
+    /// Copies the data folder of a node that is down, as a backup does.
+    pub fn back_up(&self, number: usize) -> tempfile::TempDir {
+        let State::Down(stopped) = &self.nodes[number] else { panic!("node {number} is not down") };
+        let folder = tempfile::tempdir().expect("a folder for the copy");
+        copy(&stopped.data_dir(), &folder.path().join("data"));
+        folder
+    }
+
+    /// Puts a copy where the data folder of a node was that is down.
+    pub fn restore(&mut self, number: usize, copied: &tempfile::TempDir) {
+        self.wipe(number);
+        let State::Down(stopped) = &self.nodes[number] else { panic!("node {number} is not down") };
+        copy(&copied.path().join("data"), &stopped.data_dir());
+    }
+
     /// Gives a node that does not run a copy of the data folder of another one that is down.
     pub fn copy_folder(&mut self, from: usize, to: usize) {
         let State::Down(stopped) = &self.nodes[from] else { panic!("node {from} is not down") };
         let folder = tempfile::tempdir().expect("a folder for the node");
-        let copied = std::process::Command::new("cp").arg("-r").arg(stopped.data_dir()).arg(folder.path()).status();
-        assert!(copied.is_ok_and(|status| status.success()), "the folder of node {from} cannot be copied");
+        copy(&stopped.data_dir(), &folder.path().join("data"));
         let settings = self.settings(to, &folder);
         self.nodes[to] = State::Down(Stopped { folder, settings });
     }
@@ -403,4 +417,9 @@ pub fn places(count: usize) -> (Links, Vec<Place>) {
         }
     }
     panic!("{BLOCKS_MAX} blocks of addresses are all in use");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status();
+    assert!(copied.is_ok_and(|status| status.success()), "{} cannot be copied", from.display());
 }

@@ -207,6 +207,12 @@ async fn a_disk_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes long: make faults"]
+async fn a_folder_is_set_back() {
+    under("a folder is set back", one_shard(), Must::Bite, faults::set_back).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
 async fn a_disk_is_full() {
     under("a disk is full", Setup { has_shims: true, ..three() }, Must::ChangeLeader, faults::fill_disk).await;
 }

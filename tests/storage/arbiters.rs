@@ -26,6 +26,8 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 const THREADS_TIMEOUT: Duration = Duration::from_secs(10);
 const GROUPS_PER_USER: usize = 3;
 const HTTP_WORKERS: usize = 1;
+/// The one of the admin endpoint.
+const ADMIN_WORKERS: usize = 1;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shards_on_several_arbiters_lose_nothing_and_keep_their_limits() {
@@ -65,7 +67,7 @@ async fn shards_on_several_arbiters_lose_nothing_and_keep_their_limits() {
     }
 }
 
-/// Whether the node has the threads that it was asked for: the HTTP worker is an arbiter, too.
+/// Whether the node has the threads that it was asked for: HTTP workers are arbiters, too.
 ///
 /// Source: actix-rt 2, arbiter.rs (names of threads); proc(5), /proc/pid/task/tid/comm (their first 15 bytes).
 async fn insist_on_threads(node: &Node, arbiters: usize) {
@@ -75,7 +77,8 @@ async fn insist_on_threads(node: &Node, arbiters: usize) {
         names.filter(|name| name.starts_with("actix-rt|")).count()
     };
     // A thread has the name of the one that made it until it runs first.
-    until("a thread for each arbiter", THREADS_TIMEOUT, || arbiters_now() == arbiters + HTTP_WORKERS).await;
+    let all = arbiters + HTTP_WORKERS + ADMIN_WORKERS;
+    until("a thread for each arbiter", THREADS_TIMEOUT, || arbiters_now() == all).await;
 }
 
 /// Many who want the last places of one group.

@@ -488,6 +488,9 @@ fn config(shard: ShardId, timings: &Timings) -> Config {
         // A restarted leader must win an election before it serves: it may have been replaced, and its rows
         // may be behind what it acknowledged until its first entry is committed.
         enable_leader_restore: Some(false),
+        // A follower that has lost entries it had acknowledged, by an old copy of its folder, is filled again. By default
+        // its leader ends itself, and so does the next one: one replica that forgets would stop the whole shard.
+        allow_log_reversion: Some(true),
         // Logs are cut by bytes, see `cut_log`.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: u64::MAX,
