@@ -52,11 +52,11 @@ impl Mark {
     pub(crate) async fn reached(&self, index: u64) {
         let watcher = {
             let mut watcher = self.watcher.lock();
-            let watcher = if watcher.as_ref().is_some_and(|(at, _)| *at == index) { watcher.take() } else { None };
+            // Somebody else's mark may have taken its place since apply looked.
+            let Some((_, watcher)) = watcher.take_if(|(at, _)| *at == index) else { return };
             self.at.store(NONE, Ordering::Release);
             watcher
         };
-        let Some((_, watcher)) = watcher else { return };
         let (looking, looked) = oneshot::channel();
         if watcher.try_send(looking).is_ok() {
             // It is dropped, not sent: either way that is the end of the wait.
