@@ -9,9 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::history::{
-    ACCOUNTS, Account, Action, Answer, COUNTERS, Clock, Counter, End, Moment, OWNER, Operation, Role,
-};
+use crate::choice::Shares;
+use crate::history::{Action, Answer, Clock, End, Moment, Operation};
 use crate::random::Random;
 use crate::support::{APP, Client, KEY};
 use crate::wire;
@@ -27,6 +26,20 @@ const REPEAT_AFTER: Duration = Duration::from_millis(150);
 
 /// Clients that a run may have, so that each can give numbers that no other one gives.
 const CLIENTS_MAX: usize = 1_000;
+
+/// Of two hundred requests.
+const SHARES: Shares = Shares {
+    destroy: 1,
+    create: 3,
+    add: 44,
+    remove: 36,
+    set_role: 16,
+    rename: 8,
+    count: 22,
+    read_profile: 36,
+    read_roles: 20,
+    read_counters: 14,
+};
 
 /// The groups of a run, and how clients reach them.
 #[derive(Clone, Debug)]
@@ -210,7 +223,7 @@ impl Worker {
             let Reply::Answered(answer) = self.send(node, command, body, &first.action).await else { continue };
             self.remembered.tally.repeated += 1;
             let end = End::Answered(answer.clone(), self.world.clock.now());
-            match wire::is_refusal(&answer) {
+            match answer.is_refusal() {
                 true => self.note(Operation { called, end, ..first.clone() }, &answer),
                 false => {
                     first.end = end;
@@ -224,7 +237,7 @@ impl Worker {
 
     fn note(&mut self, operation: Operation, answer: &Answer) {
         self.remembered.history.push(operation);
-        match wire::is_refusal(answer) {
+        match answer.is_refusal() {
             true => self.remembered.tally.refused += 1,
             false => {
                 self.remembered.tally.done += 1;
@@ -261,38 +274,7 @@ impl Worker {
     }
 
     fn choose(&mut self) -> (usize, Action) {
-        let random = &mut self.random;
-        let group = random.below(self.world.groups.len() as u64) as usize;
-        let action = match random.below(200) {
-            0 => Action::Destroy,
-            1..4 => Action::Create(self.next_number()),
-            4..48 => Action::Add(some_accounts(random)),
-            48..84 => Action::Remove(some_accounts(random)),
-            84..100 => {
-                Action::SetRole(some_account(random), if random.below(2) == 0 { Role::Admin } else { Role::Member })
-            }
-            100..108 => Action::Rename(self.next_number()),
-            108..130 => Action::Count(Counter(random.below(COUNTERS as u64) as u8), 1),
-            130..166 => Action::ReadProfile,
-            166..186 => Action::ReadRoles(some_accounts(random)),
-            _ => Action::ReadCounters,
-        };
-        (group, action)
+        let (group, number) = (self.random.below(self.world.groups.len() as u64) as usize, self.next_number());
+        (group, SHARES.choose(&mut self.random, number))
     }
-}
-
-/// Any but the owner, who is not removed.
-fn some_account(random: &mut Random) -> Account {
-    Account(random.between(u64::from(OWNER.0) + 1, ACCOUNTS as u64) as u8)
-}
-
-/// Mostly one.
-fn some_accounts(random: &mut Random) -> Vec<Account> {
-    let mut accounts = vec![some_account(random)];
-    while random.below(4) == 0 {
-        accounts.push(some_account(random));
-    }
-    accounts.sort();
-    accounts.dedup();
-    accounts
 }

@@ -130,6 +130,11 @@ impl Action {
 }
 
 impl Answer {
+    /// Whether it says that nothing was changed.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Answer::NoGroup | Answer::Exists | Answer::NotMember)
+    }
+
     /// Whoever is told this has changed nothing, whatever there was.
     pub fn says_nothing_changed(&self) -> bool {
         match self {

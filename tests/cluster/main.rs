@@ -27,6 +27,7 @@ mod metrics;
 mod nodes;
 mod tls;
 
+mod choice;
 mod clients;
 mod history;
 mod wire;

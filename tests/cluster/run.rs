@@ -14,7 +14,6 @@ use crate::nodes::{Nodes, Setup};
 use crate::random::Random;
 use crate::settled::settle;
 use crate::support::APP;
-use crate::wire::is_refusal;
 
 const CLIENTS: usize = 9;
 /// Enough that every shard is asked all the time, few enough that requests meet.
@@ -318,7 +317,7 @@ fn outages(history: &[Operation], world: &World, shards: u16, began: Moment, end
     let mut answered = vec![vec![began, ended]; usize::from(shards)];
     for operation in history {
         if let (Some(answer), Some(at)) = (operation.answer(), operation.returned())
-            && !is_refusal(answer)
+            && !answer.is_refusal()
             && at < ended
         {
             answered[shard_of(&world.groups[operation.group], shards)].push(at);

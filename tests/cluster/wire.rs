@@ -88,10 +88,6 @@ pub fn sort(action: &Action, answer: &Value) -> Sorted {
     }
 }
 
-pub fn is_refusal(answer: &Answer) -> bool {
-    matches!(answer, Answer::NoGroup | Answer::Exists | Answer::NotMember)
-}
-
 /// What an answer OK says.
 fn read(action: &Action, answer: &Value) -> Result<Answer, String> {
     match action {

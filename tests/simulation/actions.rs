@@ -109,11 +109,6 @@ pub fn refused(action: &Action, refusal: &Refusal) -> Answer {
     }
 }
 
-/// Whether an answer says that nothing was changed.
-pub fn is_refusal(answer: &Answer) -> bool {
-    matches!(answer, Answer::NoGroup | Answer::Exists | Answer::NotMember)
-}
-
 fn role_of(role: group::Role) -> Role {
     match role {
         group::Role::Owner => Role::Owner,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::actions::is_refusal;
-use crate::history::{ACCOUNTS, Account, Action, Answer, COUNTERS, Counter, End, Moment, OWNER, Operation, Role};
+use crate::choice::Shares;
+use crate::history::{Action, Answer, End, Moment, Operation};
 use crate::host::{Reply, Submit};
 use crate::random::Random;
 use crate::world::World;
@@ -24,6 +24,20 @@ const REPETITIONS_MAX: usize = 8;
 const REPEAT_AFTER: Duration = Duration::from_millis(150);
 /// How often the auditor asks before a cluster without faults is taken for dead.
 const AUDIT_TRIES_MAX: usize = 200;
+
+/// Of two hundred requests.
+const SHARES: Shares = Shares {
+    destroy: 2,
+    create: 4,
+    add: 44,
+    remove: 34,
+    set_role: 16,
+    rename: 8,
+    count: 28,
+    read_profile: 30,
+    read_roles: 20,
+    read_counters: 14,
+};
 
 pub struct Client {
     world: Arc<World>,
@@ -113,7 +127,7 @@ impl Client {
             let Reply::Answered(answer) = self.carry_through(group, &action, request).await else { continue };
             self.world.tally.lock().repeated += 1;
             let end = End::Answered(answer.clone(), self.world.moment());
-            if !is_refusal(&answer) {
+            if !answer.is_refusal() {
                 self.remember(group, action, first, end);
                 return;
             }
@@ -160,7 +174,7 @@ impl Client {
         self.world.note(format_args!("c{number} g{group} {action:?} {end:?}"));
         if let End::Answered(answer, _) = &end {
             let mut tally = self.world.tally.lock();
-            match is_refusal(answer) {
+            match answer.is_refusal() {
                 true => tally.refused += 1,
                 false => tally.done += 1,
             }
@@ -175,38 +189,7 @@ impl Client {
     }
 
     fn choose(&mut self) -> (usize, Action) {
-        let random = &mut self.random;
-        let group = random.below(GROUPS as u64) as usize;
-        let action = match random.below(200) {
-            0..2 => Action::Destroy,
-            2..6 => Action::Create(self.next_number()),
-            6..50 => Action::Add(some_accounts(random)),
-            50..84 => Action::Remove(some_accounts(random)),
-            84..100 => {
-                Action::SetRole(some_account(random), if random.below(2) == 0 { Role::Admin } else { Role::Member })
-            }
-            100..108 => Action::Rename(self.next_number()),
-            108..136 => Action::Count(Counter(random.below(COUNTERS as u64) as u8), 1),
-            136..166 => Action::ReadProfile,
-            166..186 => Action::ReadRoles(some_accounts(random)),
-            _ => Action::ReadCounters,
-        };
-        (group, action)
+        let (group, number) = (self.random.below(GROUPS as u64) as usize, self.next_number());
+        (group, SHARES.choose(&mut self.random, number))
     }
-}
-
-/// Any but the owner, who is not removed.
-fn some_account(random: &mut Random) -> Account {
-    Account(random.between(u64::from(OWNER.0) + 1, ACCOUNTS as u64) as u8)
-}
-
-/// Mostly one.
-fn some_accounts(random: &mut Random) -> Vec<Account> {
-    let mut accounts = vec![some_account(random)];
-    while random.below(4) == 0 {
-        accounts.push(some_account(random));
-    }
-    accounts.sort();
-    accounts.dedup();
-    accounts
 }

@@ -17,6 +17,8 @@
 mod bits;
 #[path = "../cluster/checker.rs"]
 mod checker;
+#[path = "../cluster/choice.rs"]
+mod choice;
 #[path = "../cluster/history.rs"]
 #[allow(dead_code, reason = "time is the simulation's")]
 mod history;
