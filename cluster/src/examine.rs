@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::disk::{DiskObserver, DiskOptions, FIRST_GENERATION, Folder, Rocks, Storage};
+use crate::disk::{DiskObserver, DiskOptions, FIRST_GENERATION, Family, Folder, Rocks, Storage};
 use crate::handle::OpenError;
-use crate::raft::{Kind, examine_meta, range};
+use crate::raft::{Kind, range, stored_meta};
 use crate::slot::{ShardId, places};
 
 /// Small: whoever examines a folder reads every row once.
@@ -32,7 +32,8 @@ pub fn examine(data_dir: &Path, mut each: impl FnMut(&[u8], &[u8])) -> Result<u1
     let storage = Rocks::open(folder, &options())?;
     let view = storage.snapshot();
     for shard in (0..shards).map(ShardId) {
-        let generation = examine_meta(&storage, shard, Kind::Generation).map_err(|e| OpenError::of(data_dir, e))?;
+        let generation = stored_meta(shard, Kind::Generation, |key, found| storage.get(Family::Meta, key, found))
+            .map_err(|e| OpenError::of(data_dir, e))?;
         let generation = generation.unwrap_or(FIRST_GENERATION);
         for slot in places(shard, shards).into_iter().flatten() {
             let (from, to) = range(slot, generation);

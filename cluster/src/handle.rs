@@ -329,10 +329,6 @@ impl Cluster {
         self.inner.members.subscribe()
     }
 
-    pub(crate) fn replica(&self, shard: ShardId) -> Option<Arc<RunningReplica>> {
-        self.inner.replica(shard)
-    }
-
     /// What this node's replicas say of themselves: by shard, the meta group last.
     pub fn report(&self) -> Vec<ReplicaReport> {
         let mut replicas: Vec<_> = self.inner.replicas.read().values().cloned().collect();

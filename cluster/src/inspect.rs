@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use crate::disk::{Disk, DiskError, FIRST_GENERATION, Family, Snapshot};
 use crate::handle::Cluster;
 use crate::meta::META;
-use crate::raft::{Applied, Kind, decode, meta_key};
+use crate::raft::{Applied, Kind, stored_meta};
 use crate::slot::{SLOTS, ShardId, Slot, places, shard_of_slot};
 
 /// How often somebody who waits for an index looks whether it is there.
@@ -72,7 +72,7 @@ impl Cluster {
         look: impl FnOnce(NodeView<'_>) -> T,
     ) -> Result<T, Missed> {
         let shard = shard.unwrap_or(META);
-        let replica = self.replica(shard).ok_or(Missed::NoReplica)?;
+        let replica = self.inner.replica(shard).ok_or(Missed::NoReplica)?;
         let reached = replica.mark().set(index);
         let view = self.until_at(shard, index, within, &reached);
         replica.mark().lift(index);
@@ -119,10 +119,7 @@ impl NodeView<'_> {
     }
 
     fn meta<T: serde::de::DeserializeOwned>(&self, shard: ShardId, kind: Kind) -> Result<Option<T>, DiskError> {
-        let mut stored = None;
-        let read = self.snapshot.get(Family::Meta, &meta_key(shard, kind), &mut |value| stored = Some(decode(value)));
-        let damaged = |error| DiskError::Corrupt(format!("meta row {} of shard {}: {error}", kind as u8, shard.0));
-        self.disk.checked(read.and_then(|()| stored.transpose().map_err(damaged)))
+        self.disk.checked(stored_meta(shard, kind, |key, found| self.snapshot.get(Family::Meta, key, found)))
     }
 
     /// How many shards there are beside the meta group.

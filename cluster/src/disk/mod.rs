@@ -197,10 +197,7 @@ impl Disk {
         key: &[u8],
         decode: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, DiskError> {
-        let (mut decode, mut value) = (Some(decode), None);
-        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
-        self.checked(self.inner.storage.get(family, key, &mut found))?;
-        Ok(value)
+        self.checked(decoded(decode, |found| self.inner.storage.get(family, key, found))).map(|((), value)| value)
     }
 
     fn kept(&self) -> &RowCache {
@@ -266,6 +263,16 @@ impl Place<'_> {
         self.send(batch, then(Box::new(completion)));
         result.await.unwrap_or_else(|_| Err(closed()))
     }
+}
+
+/// Decodes in place what `read` finds, if it finds something; with what `read` itself says.
+fn decoded<T, R>(
+    decode: impl FnOnce(&[u8]) -> T,
+    read: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<R, DiskError>,
+) -> Result<(R, Option<T>), DiskError> {
+    let (mut decode, mut value) = (Some(decode), None);
+    let said = read(&mut |bytes| value = decode.take().map(|decode| decode(bytes)))?;
+    Ok((said, value))
 }
 
 fn closed() -> DiskError {

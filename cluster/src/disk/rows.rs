@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::storage::{Cached, Snapshot};
-use super::{Batch, Disk, DiskError, Family, Lookup, Row, Writes};
+use super::{Batch, Disk, DiskError, Family, Lookup, Row, Writes, decoded};
 use crate::application::Keeps;
 
 /// The generation of rows that were never replaced as a whole.
@@ -111,10 +111,9 @@ impl Rows {
         if let Some(value) = self.overlaid(key) {
             return Ok(value.map_or(Lookup::Absent, |value| Lookup::Found(decode(&value))));
         }
-        let (mut decode, mut value) = (Some(decode), None);
-        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
-        let cached = self.disk.checked(self.disk.storage().get_cached(Family::State, key, &mut found))?;
-        Ok(match (cached, value) {
+        let storage = self.disk.storage();
+        let read = decoded(decode, |found| storage.get_cached(Family::State, key, found));
+        Ok(match self.disk.checked(read)? {
             (Cached::Found, Some(value)) => Lookup::Found(value),
             (Cached::Cold, _) => Lookup::Cold,
             _ => Lookup::Absent,
@@ -237,10 +236,8 @@ impl View<'_> {
         key: &[u8],
         decode: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, DiskError> {
-        let (mut decode, mut value) = (Some(decode), None);
-        let mut found = |bytes: &[u8]| value = decode.take().map(|decode| decode(bytes));
-        self.rows.disk.checked(self.snapshot.get(family, key, &mut found))?;
-        Ok(value)
+        let read = decoded(decode, |found| self.snapshot.get(family, key, found));
+        self.rows.disk.checked(read).map(|((), value)| value)
     }
 
     /// Calls `each` for rows with `from <= key < to` in key order until it returns `false`.

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::types::{Entry, LogId, Proposal};
-use crate::disk::{Disk, DiskError, Family, Storage};
+use crate::disk::{Disk, DiskError, Family};
 use crate::slot::ShardId;
 
 /// The version written; the only one there has been.
@@ -57,23 +57,20 @@ pub(crate) fn meta_key(shard: ShardId, kind: Kind) -> Vec<u8> {
 /// # Errors
 /// Stored bytes that make no sense: nothing that this replica says can be trusted, so the disk has failed then.
 pub(crate) fn read_meta<T: DeserializeOwned>(disk: &Disk, shard: ShardId, kind: Kind) -> Result<Option<T>, DiskError> {
-    let stored = disk.get(Family::Meta, &meta_key(shard, kind), decode)?.transpose();
-    disk.checked(stored.map_err(|error| damaged_meta(shard, kind, &error)))
+    disk.checked(stored_meta(shard, kind, |key, found| disk.storage().get(Family::Meta, key, found)))
 }
 
-/// The same of a disk that no node uses.
-pub(crate) fn examine_meta<T: DeserializeOwned>(
-    storage: &dyn Storage,
+/// The same of whatever `read` reads; a disk in use has failed with it.
+pub(crate) fn stored_meta<T: DeserializeOwned>(
     shard: ShardId,
     kind: Kind,
+    read: impl FnOnce(&[u8], &mut dyn FnMut(&[u8])) -> Result<(), DiskError>,
 ) -> Result<Option<T>, DiskError> {
     let mut stored = None;
-    storage.get(Family::Meta, &meta_key(shard, kind), &mut |value| stored = Some(decode(value)))?;
-    stored.transpose().map_err(|error| damaged_meta(shard, kind, &error))
-}
-
-fn damaged_meta(shard: ShardId, kind: Kind, error: &io::Error) -> DiskError {
-    DiskError::Corrupt(format!("meta row {} of shard {}: {error}", kind as u8, shard.0))
+    read(&meta_key(shard, kind), &mut |value| stored = Some(decode(value)))?;
+    let damaged =
+        |error: io::Error| DiskError::Corrupt(format!("meta row {} of shard {}: {error}", kind as u8, shard.0));
+    stored.transpose().map_err(damaged)
 }
 
 /// Where a node counts its starts.

@@ -175,9 +175,7 @@ impl Replica {
         self.log.applied(last.index());
         Ok(())
     }
-}
 
-impl Replica {
     /// Lets somebody look at the rows as they are at an index that has just been applied.
     async fn show(&self, index: u64) {
         let mut progress = self.reports.progress.subscribe();

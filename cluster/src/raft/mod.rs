@@ -11,7 +11,7 @@ mod snapshot;
 mod steward;
 mod types;
 
-pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, examine_meta, log_key, meta_key, starts_key};
+pub(crate) use codec::{Kind, decode, decode_entry, encode, encode_entry, log_key, starts_key, stored_meta};
 pub(crate) use machine::Applied;
 pub(crate) use mark::Looking;
 pub(crate) use network::{Peers, Way};

@@ -148,7 +148,7 @@ impl Steward {
                 }
             }
             Step::Transfer(to) => {
-                tracing::info!(shard, to = format_args!("{to:016x}"), "leadership goes where it is planned");
+                tracing::info!(shard, to = format_args!("{to:016x}"), "leadership is handed over");
                 if let Err(error) = self.raft.trigger().transfer_leader(to).await {
                     tracing::debug!(shard, %error, "leadership was not handed over; tried again");
                 }
