@@ -189,7 +189,7 @@ impl Node {
             // While it still answers: what comes meanwhile goes to those who lead now.
             self.fronts.doorway.close();
             let (handed, ()) =
-                tokio::join!(self.inside.cluster.hand_over(HAND_OVER_TIMEOUT), tokio::time::sleep(LEAVE_TAKING),);
+                tokio::join!(self.inside.cluster.hand_over(HAND_OVER_TIMEOUT), tokio::time::sleep(LEAVE_TAKING));
             if !handed {
                 tracing::warn!("not everything was handed over: the others elect whoever leads it");
             }
@@ -369,13 +369,13 @@ impl Inside {
         let (readiness, disk) = (service.clone(), cluster.clone());
         let not_ready = move || readiness.not_ready();
         let others = OtherNodes(cluster.clone());
-        let api = api::Api::new(config, apps, Service::clone(&service), others, not_ready, move || disk.flush_time());
-        let readiness = service.clone();
+        let api =
+            api::Api::new(config, apps, Service::clone(&service), others, not_ready.clone(), move || disk.flush_time());
         let about = About {
             name: config.node.name.clone(),
             zone: config.node.zone.clone(),
             began,
-            not_ready: Box::new(move || readiness.not_ready()),
+            not_ready: Box::new(not_ready),
         };
         let admin = Admin::new(cluster.clone(), about);
         // Before this node is ready: that others are depends on it.

@@ -46,6 +46,15 @@ pub struct ReplicaStatus {
     pub moves: Vec<String>,
 }
 
+/// Orders shards, the meta group behind all of them.
+pub(super) type Place = (bool, Option<u16>);
+
+impl ReplicaStatus {
+    pub(super) fn place(&self) -> Place {
+        (self.shard.is_none(), self.shard)
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeerStatus {
     pub node: u64,
@@ -187,25 +196,15 @@ fn incarnation(node: u64) -> String {
 pub(super) fn picture(asked: NodeId, cluster: u64, all: &[(NodeCard, Result<NodeStatus, String>)]) -> ClusterStatus {
     let nodes: Vec<NodeLine> = all.iter().map(|(card, answer)| node_line(card, answer)).collect();
     let answers = || all.iter().filter_map(|(_, answer)| answer.as_ref().ok());
-    let mut of_shards: BTreeMap<ShardKey, Vec<(u64, &ReplicaStatus)>> = BTreeMap::new();
+    let mut of_shards: BTreeMap<Place, Vec<(u64, &ReplicaStatus)>> = BTreeMap::new();
     for status in answers() {
         for replica in &status.replicas {
-            of_shards.entry(ShardKey::of(replica.shard)).or_default().push((status.node, replica));
+            of_shards.entry(replica.place()).or_default().push((status.node, replica));
         }
     }
     let shards: Vec<ShardLine> = of_shards.values().map(|said| shard_line(said)).collect();
     let findings = findings(&nodes, &of_shards, &shards);
     ClusterStatus { cluster: format!("{cluster:016x}"), asked: asked.number(), findings, nodes, shards }
-}
-
-/// The meta group behind all shards.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct ShardKey(u32);
-
-impl ShardKey {
-    fn of(shard: Option<u16>) -> Self {
-        Self(shard.map_or(u32::MAX, u32::from))
-    }
 }
 
 pub(super) fn node_line(card: &NodeCard, answer: &Result<NodeStatus, String>) -> NodeLine {
@@ -269,7 +268,7 @@ fn shard_line(said: &[(u64, &ReplicaStatus)]) -> ShardLine {
 /// What needs somebody's attention: shards that do not serve, then nodes, then replicas that are left behind.
 fn findings(
     nodes: &[NodeLine],
-    of_shards: &BTreeMap<ShardKey, Vec<(u64, &ReplicaStatus)>>,
+    of_shards: &BTreeMap<Place, Vec<(u64, &ReplicaStatus)>>,
     shards: &[ShardLine],
 ) -> Vec<String> {
     let mut found = Vec::new();
@@ -287,14 +286,10 @@ fn findings(
         found.extend(stopped.map(|(node, _)| format!("{} is stopped on node {}", shard.label(), number(*node))));
     }
     for node in nodes {
-        let name = node.name_in_brackets();
-        match &node.reason {
-            Some(reason) if node.reachable => found.push(format!("node {}{name} is not ready: {reason}", node.number)),
-            Some(reason) => {
-                found.push(format!("node {}{name} at {} is not heard: {reason}", node.number, node.address))
-            }
-            None => {}
-        }
+        let not_ready = node.reason.as_ref().filter(|_| node.reachable);
+        let not_ready =
+            not_ready.map(|reason| format!("node {}{} is not ready: {reason}", node.number, node.name_in_brackets()));
+        found.extend(not_ready.or_else(|| node.not_heard()));
     }
     let reachable: BTreeSet<(u32, &str)> =
         nodes.iter().filter(|node| node.reachable).map(|node| (node.number, node.incarnation.as_str())).collect();

@@ -13,7 +13,7 @@ use muster_cluster::{NodeCard, NodeId, SLOTS};
 use super::{DoctorReport, Progress};
 use crate::admin::gather::{OTHER_ANSWER, Told};
 use crate::admin::hashing::REACH_TIMEOUT;
-use crate::admin::status::{NodeStatus, label};
+use crate::admin::status::{NodeStatus, Place, ReplicaStatus, label};
 use crate::admin::wire::{Answer, Question, SlotForm};
 use crate::admin::{ANSWER_TIMEOUT, Admin};
 
@@ -42,11 +42,7 @@ impl Admin {
         progress: &Progress,
     ) {
         let heard: Vec<&NodeStatus> = all.iter().filter_map(|(_, answer)| answer.as_ref().ok()).collect();
-        let shards: BTreeSet<(bool, Option<u16>)> = heard
-            .iter()
-            .flat_map(|node| &node.replicas)
-            .map(|replica| (replica.shard.is_none(), replica.shard))
-            .collect();
+        let shards: BTreeSet<Place> = heard.iter().flat_map(|node| &node.replicas).map(ReplicaStatus::place).collect();
         for (_, shard) in shards {
             let has = |node: &&&NodeStatus| node.replicas.iter().any(|replica| replica.shard == shard);
             let replicas: Vec<NodeId> = heard.iter().filter(has).map(|node| NodeId(node.node)).collect();

@@ -8,7 +8,7 @@ use muster_cluster::{NodeCard, NodeId};
 use super::DoctorReport;
 use crate::admin::Admin;
 use crate::admin::gather::Told;
-use crate::admin::status::{NodeStatus, label};
+use crate::admin::status::{NodeStatus, Place, label};
 
 /// Nodes hear of a new leader one after the other, within a few heartbeats.
 const ASKED_MAX: usize = 20;
@@ -44,8 +44,7 @@ struct Said {
 
 /// Shards of which nodes do not say the same, or do not say who leads, or whose leader does not say so itself.
 fn differences(nodes: &[&NodeStatus]) -> Vec<String> {
-    // The meta group last.
-    let mut shards: BTreeMap<(bool, Option<u16>), Vec<Said>> = BTreeMap::new();
+    let mut shards: BTreeMap<Place, Vec<Said>> = BTreeMap::new();
     for node in nodes {
         for replica in &node.replicas {
             let said = Said {
@@ -54,7 +53,7 @@ fn differences(nodes: &[&NodeStatus]) -> Vec<String> {
                 leader: replica.leader.map(NodeId),
                 leads: replica.leads,
             };
-            shards.entry((replica.shard.is_none(), replica.shard)).or_default().push(said);
+            shards.entry(replica.place()).or_default().push(said);
         }
     }
     let differing = shards.into_iter().filter(|(_, said)| !agree(said));
