@@ -3,11 +3,15 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use muster::config::{ADMIN_KEY_FILE, Admin};
 use serde_json::{Value, json};
 
 use crate::support::{APP, Client, KEY, Node, Settings, ctl, try_start};
+
+/// How long a node may take to apply what it has committed, once nobody asks for anything.
+const REST_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn key_file(node: &Node) -> PathBuf {
     node.data_dir().join(ADMIN_KEY_FILE)
@@ -43,6 +47,21 @@ async fn whoever_has_no_key_learns_nothing() {
     assert!(!String::from_utf8_lossy(&body).contains("shards"), "{body:?}");
 }
 
+/// Asks until every replica has applied what is committed: after the last answer, shards still tell each other of it.
+async fn at_rest(mut ask: impl FnMut() -> Value) -> Value {
+    let until = Instant::now() + REST_TIMEOUT;
+    loop {
+        let status = ask();
+        let shards = status["shards"].as_array().expect("a list");
+        let mut replicas = shards.iter().flat_map(|shard| shard["replicas"].as_array().expect("a list"));
+        if replicas.all(|replica| replica["lag"] == 0) {
+            return status;
+        }
+        assert!(Instant::now() < until, "not at rest: {status}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_node_alone_is_well() {
     let node = Node::start_with(Settings { toml: "[cluster]\nshards = 3\n".into(), ..Settings::default() });
@@ -53,9 +72,12 @@ async fn a_node_alone_is_well() {
         client.ok("create_group", body).await;
     }
     let ask = |command: &[&str]| ctl(command, node.admin_address(), &key_file(&node));
-    let said = ask(&["status", "--json"]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
-    let status: Value = serde_json::from_str(&said.out).expect("JSON");
+    let status = at_rest(|| {
+        let said = ask(&["status", "--json"]);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+        serde_json::from_str(&said.out).expect("JSON")
+    })
+    .await;
     assert_eq!(status["findings"], json!([]));
     assert_eq!(status["nodes"].as_array().map(Vec::len), Some(1));
     assert_eq!((&status["nodes"][0]["number"], &status["nodes"][0]["leads"]), (&json!(1), &json!(3)));
