@@ -25,6 +25,7 @@ use crate::peer::{Attendant, CallError, NodeId};
 use crate::placement::{Plan, Planner};
 use crate::raft::{self, Begin, Peers, ReplicaReport, RunningReplica, Timings, Way};
 use crate::reception::Reception;
+use crate::sleep::SleepWatch;
 use crate::slot::{ShardId, places};
 
 /// How many numbers a node can mint ids under before they come round.
@@ -184,6 +185,7 @@ pub(crate) struct Inner {
     net: Option<Net>,
     /// How replicas reach each other.
     way: Option<Way>,
+    sleep: Arc<SleepWatch>,
 }
 
 impl Cluster {
@@ -253,7 +255,7 @@ impl Cluster {
         net: Option<Net>,
     ) -> Result<Self, OpenError> {
         let way = net.as_ref().map(|net| Way::Links(net.links().clone()));
-        Self::start_by(Runner::Threads, storage, identity, options, (net, way))
+        Self::start_by(Runner::Threads, storage, identity, options, (net, way), SleepWatch::of_system())
     }
 
     pub(crate) fn start_by(
@@ -262,6 +264,7 @@ impl Cluster {
         identity: Identity,
         options: ClusterOptions,
         (net, way): (Option<Net>, Option<Way>),
+        sleep: SleepWatch,
     ) -> Result<Self, OpenError> {
         let path = &options.data_dir;
         let mint_slot = count_start(&*storage).map_err(|error| OpenError::of(path, error))?;
@@ -283,6 +286,7 @@ impl Cluster {
                 attendant: OnceLock::new(),
                 net,
                 way,
+                sleep: Arc::new(sleep),
             }),
         })
     }
@@ -461,6 +465,7 @@ impl Inner {
             plan: plans,
             places: places(shard, options.shards),
             leaving: self.leaving.subscribe(),
+            sleep: self.sleep.clone(),
         };
         let replica = RunningReplica::start(disk, identity.node, shard, machine, &timings, peers, begin).await;
         let replica = Arc::new(replica.map_err(|reason| match disk.failure() {

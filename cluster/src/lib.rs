@@ -18,6 +18,7 @@ mod process;
 mod raft;
 mod reception;
 pub mod simulation;
+mod sleep;
 pub mod slot;
 pub mod testing;
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 pub use crate::disk::Flushing;
@@ -18,6 +19,7 @@ use crate::net::wire::Answer;
 use crate::peer::{CallError, NodeId};
 use crate::raft::{Way, decode, decode_entry, encode, log_key, voters_of};
 use crate::reception;
+use crate::sleep::SleepWatch;
 use crate::slot::ShardId;
 
 /// An answer on its way.
@@ -37,6 +39,8 @@ pub struct World {
     pub carrier: Arc<dyn Carrier>,
     /// Waits as long as a flush takes, and then does it; it covers what was written before it was made.
     pub flushing: Box<dyn Fn() -> Flushing + Send>,
+    /// How long the machine has slept, in milliseconds: the time of the simulation stood still for it.
+    pub slept_ms: Arc<AtomicU64>,
 }
 
 /// Opens a node on a store.
@@ -47,7 +51,8 @@ pub fn open(store: &MemoryStore, options: ClusterOptions, world: World) -> Resul
     let founder = world.nodes.first() == Some(&world.node);
     let identity = Identity { shards: options.shards, cluster: 1, node: world.node.0, founder };
     let (runner, way) = (Runner::Tasks(world.flushing), Way::Carried(world.carrier));
-    let cluster = Cluster::start_by(runner, Arc::new(store.clone()), identity, options, (None, Some(way)))?;
+    let sleep = SleepWatch::simulated(world.slept_ms);
+    let cluster = Cluster::start_by(runner, Arc::new(store.clone()), identity, options, (None, Some(way)), sleep)?;
     let card = |node: &NodeId| {
         let address = node.to_string();
         NodeCard { node: node.0, address, name: String::new(), zone: String::new() }

@@ -45,6 +45,7 @@ pub async fn run(world: Arc<World>, node: usize) -> turmoil::Result {
         nodes: (0..world.nodes.len()).map(node_id).collect(),
         carrier: post.clone(),
         flushing: flushing(world.clone(), node, store.clone()),
+        slept_ms: state.slept_ms.clone(),
     };
     let cluster = simulation::open(&store, options(world.nodes.len()), simulated)?;
     tokio::task::spawn_local(post.work(cluster.clone(), leaving));

@@ -4,6 +4,7 @@
 //! Two more are looked at in every run (`world.rs`): what is applied anywhere is flushed on a majority, and nobody leads
 //! before it has applied the first entry of its own term.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use muster::shard::slot_of;
@@ -149,6 +150,22 @@ fn a_leader_that_was_replaced_answers_no_reads() {
         let reply = simulated.asked(old, GROUP, Action::ReadRoles(vec![Account(3)]), "");
         assert!(matches!(&reply, Reply::Answered(Answer::Roles(roles)) if roles[0].is_some()), "{reply:?}");
     });
+}
+
+/// Its clock stood still while it slept, so that its lease looks fresh; the others have waited it out.
+#[test]
+fn a_leader_that_has_slept_answers_no_reads_before_it_is_heard_again() {
+    for slept_ms in [0, 400] {
+        on_three_nodes(10, move |simulated| {
+            let (leader, _) = simulated.leader_but(shard(), None);
+            simulated.others(leader).for_each(|other| simulated.part(leader, other));
+            simulated.world.nodes[leader].slept_ms.fetch_add(slept_ms, Ordering::AcqRel);
+            let reply = simulated.asked(leader, GROUP, Action::ReadProfile, "");
+            assert_eq!(matches!(reply, Reply::Answered(_)), slept_ms == 0, "{reply:?} after {slept_ms} ms of sleep");
+            simulated.others(leader).for_each(|other| simulated.heal(leader, other));
+            profile(simulated);
+        });
+    }
 }
 
 /// A follower knows less than its leader, and asks it before it answers.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use muster_cluster::simulation::{flushed_entry, written_entry};
@@ -90,6 +91,8 @@ pub struct NodeState {
     pub starts: Mutex<u64>,
     /// How far the node's clock is ahead, in milliseconds.
     pub clock_ahead_ms: u64,
+    /// How long its machine has slept, in milliseconds: the simulation's time stands still in it.
+    pub slept_ms: Arc<AtomicU64>,
 }
 
 /// How a node's flushes go.
@@ -146,6 +149,7 @@ impl World {
             rows: Mutex::default(),
             starts: Mutex::new(0),
             clock_ahead_ms: random.below(2_000),
+            slept_ms: Arc::default(),
         };
         let nodes = (0..nodes).map(node).collect();
         Arc::new(Self {

@@ -37,6 +37,7 @@ use crate::meta::META;
 use crate::net::wire::{Appended, RaftAnswer, RaftCall, SnapshotPart, WireVote, transfer_request};
 use crate::peer::NodeId;
 use crate::placement::Plan;
+use crate::sleep::SleepWatch;
 use crate::slot::ShardId;
 
 /// Barriers answered together.
@@ -69,6 +70,7 @@ pub(crate) struct Begin {
     pub(crate) places: Vec<Range<u16>>,
     /// Says when this node is about to stop.
     pub(crate) leaving: watch::Receiver<bool>,
+    pub(crate) sleep: Arc<SleepWatch>,
 }
 
 /// A replica as its handles share it.
@@ -82,7 +84,7 @@ pub(crate) struct RunningReplica {
     barriers: mpsc::Sender<BarrierReply>,
     /// How long a proposal waits for a lease that has run out.
     lease_wait: Duration,
-    lease: Duration,
+    lease: Lease,
     cutter: AbortHandle,
     steward: AbortHandle,
     gate: Gate,
@@ -174,7 +176,8 @@ impl RunningReplica {
 
         let progress = reports.progress.subscribe();
         let (barriers, requests) = mpsc::channel(BARRIERS_MAX);
-        let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease, peers };
+        let lease = Lease { longest: lease, sleep: begin.sleep };
+        let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease: lease.clone(), peers };
         tokio::spawn(answer_barriers(asked, progress.clone(), requests));
         let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
         let lease_wait = timings.election_max;
@@ -373,7 +376,7 @@ impl RunningReplica {
                 }
             }
             RaftCall::ReadIndex => {
-                let index = read_index(&self.raft, self.lease).await.map_err(|e| words(&e))?;
+                let index = read_index(&self.raft, &self.lease).await.map_err(|e| words(&e))?;
                 Ok(RaftAnswer::ReadIndex(index))
             }
             RaftCall::Snapshot(part) => Ok(RaftAnswer::Snapshot(self.take_part(part).await?)),
@@ -580,6 +583,20 @@ fn led_term(node: u64, metrics: &RaftServerMetrics<Types>) -> Option<u64> {
     leads.then_some(vote.leader_id.term)
 }
 
+/// How old the word of a majority may be for a leader to answer reads alone.
+#[derive(Clone)]
+struct Lease {
+    longest: Duration,
+    sleep: Arc<SleepWatch>,
+}
+
+impl Lease {
+    /// What a majority said before the machine slept is worth nothing: it may have waited for longer than it seems.
+    fn age_max(&self) -> Duration {
+        self.longest.min(self.sleep.awake_for())
+    }
+}
+
 /// The term under which the barrier was had, if this replica led; else somebody else did.
 type BarrierReply = oneshot::Sender<Result<Option<u64>, BarrierError>>;
 
@@ -588,7 +605,7 @@ struct Asked {
     disk: Disk,
     raft: Raft,
     gate: Gate,
-    lease: Duration,
+    lease: Lease,
     peers: Peers,
 }
 
@@ -603,7 +620,7 @@ impl Asked {
             (now.state == ServerState::Leader, now.current_leader)
         };
         if leads {
-            let index = read_index(&self.raft, self.lease).await?;
+            let index = read_index(&self.raft, &self.lease).await?;
             // Asked after it: terms only grow, so it led under this one if it had led under it before.
             let of_leader = |state: &RaftState<Types>| {
                 (state.server_state == ServerState::Leader).then(|| state.vote_ref().leader_id.term)
@@ -613,7 +630,7 @@ impl Asked {
         }
         drop(call);
         let leader = leader.ok_or(BarrierError::NotLeader)?;
-        match self.peers.call(leader, RaftCall::ReadIndex, self.lease).await {
+        match self.peers.call(leader, RaftCall::ReadIndex, self.lease.longest).await {
             Ok(RaftAnswer::ReadIndex(index)) => Ok((index, None)),
             _ => Err(BarrierError::NotLeader),
         }
@@ -621,12 +638,12 @@ impl Asked {
 }
 
 /// Under the lease; if it has run out, a round of heartbeats renews it, within one election timeout.
-async fn read_index(raft: &Raft, lease: Duration) -> Result<u64, BarrierError> {
-    let linearizer =
-        raft.get_read_linearizer(LinearizerOption::new(Some(lease), true)).await.map_err(|error| match error {
-            RaftError::Fatal(_) => BarrierError::Stopped,
-            RaftError::APIError(_) => BarrierError::NotLeader,
-        })?;
+async fn read_index(raft: &Raft, lease: &Lease) -> Result<u64, BarrierError> {
+    let option = LinearizerOption::new(Some(lease.age_max()), true);
+    let linearizer = raft.get_read_linearizer(option).await.map_err(|error| match error {
+        RaftError::Fatal(_) => BarrierError::Stopped,
+        RaftError::APIError(_) => BarrierError::NotLeader,
+    })?;
     Ok(linearizer.read_log_id().index())
 }
 
@@ -730,7 +747,8 @@ mod tests {
         let peers = Peers::new(SHARD, None, timings.election_min, NodesObserver::default());
         let (_, plan) = watch::channel(Plan::default());
         let (_, leaving) = watch::channel(false);
-        let begin = Begin { founds: false, plan, places: crate::slot::places(SHARD, 1), leaving };
+        let sleep = Arc::new(SleepWatch::of_system());
+        let begin = Begin { founds: false, plan, places: crate::slot::places(SHARD, 1), leaving, sleep };
         let started = RunningReplica::start(disk, ME, SHARD, Box::new(Indifferent), &timings, peers, begin);
         started.await.expect("started")
     }
