@@ -40,10 +40,12 @@ const LEAVE_TAKING: Duration = Duration::from_millis(500);
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// How long such a connection may be idle, or a request on its way.
 const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Timings of the consensus. Source: the lease rule needs election_max × 0.7 > 3 heartbeats.
+/// Timings of the consensus. Source: the lease rule needs election_max × 0.7 > 3 heartbeats; a shard whose leader was
+/// killed is to be without one for 2 s at most, and an election begins election_max + election_min to 2 × election_max
+/// after the last heartbeat.
 const HEARTBEAT: Duration = Duration::from_millis(150);
-const ELECTION_MIN: Duration = Duration::from_millis(600);
-const ELECTION_MAX: Duration = Duration::from_millis(1000);
+const ELECTION_MIN: Duration = Duration::from_millis(500);
+const ELECTION_MAX: Duration = Duration::from_millis(800);
 
 /// Why a node does not start, or does not stop.
 #[derive(Debug, thiserror::Error)]
