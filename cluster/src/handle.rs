@@ -637,6 +637,14 @@ async fn introduce(inner: Weak<Inner>, meta: Arc<RunningReplica>) {
                 zone: nodes.zone.clone(),
             };
             let known = inner.members.borrow().nodes().iter().find(|known| known.node == node).cloned();
+            if let Some(known) = known.as_ref().filter(|known| known.address != card.address)
+                && net.is_twin(&known.address, Instant::now() + TWIN_TIMEOUT).await
+            {
+                // Both were started before either could be found: whoever notices ends, and is refused when it comes back.
+                let reason = format!("a copy of this data folder runs at {}", known.address);
+                inner.disk.fail(&DiskError::Failed(reason));
+                return;
+            }
             let change = match known {
                 Some(known) if known == card => None,
                 Some(_) => Some(MetaChange::Moved(card)),

@@ -159,6 +159,31 @@ async fn refuses_to_run(nodes: &mut Nodes, number: usize, why: &str) {
     nodes.kill(number);
 }
 
+/// Neither was there when the other one looked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_copies_that_start_together_one_runs_at_most() {
+    let _turn = turn().await;
+    let mut nodes = Nodes::start(Setup { joining: 1, ..Setup::default() }).await;
+    let (world, remembered) = make_groups(&nodes, &[0, 1, 2]).await;
+    nodes.kill(2);
+    nodes.copy_folder(2, 3);
+    nodes.launch(&[2, 3]);
+    let until = Instant::now() + READY_TIMEOUT;
+    loop {
+        let refused = [2, 3].map(|number| nodes.log(number).contains("one of the two is a copy"));
+        if refused != [false, false] {
+            break println!("refused: {refused:?}");
+        }
+        assert!(Instant::now() < until, "both run: {:?} {:?}", nodes.ready(2).await, nodes.ready(3).await);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    nodes.kill(2);
+    nodes.kill(3);
+    nodes.launch(&[3]);
+    nodes.until_ready().await;
+    all_show(&nodes, world, remembered).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copied_folder_runs_instead_of_the_first_one_and_never_beside_it() {
     let _turn = turn().await;
