@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::choice::Shares;
 use crate::history::{Action, Answer, Clock, End, Moment, Operation};
@@ -80,6 +81,51 @@ pub struct Load {
     done: Arc<AtomicU64>,
 }
 
+/// Clients that make a load.
+pub struct Crowd {
+    load: Load,
+    /// Between the beginnings of two requests of one client; 0: as fast as it is answered.
+    period_us: Arc<AtomicU64>,
+    clients: usize,
+}
+
+impl Crowd {
+    /// Begins as fast as the nodes answer.
+    pub fn start(world: &World, clients: usize, random: &mut Random) -> Self {
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let period_us = Arc::new(AtomicU64::new(0));
+        let client = |number| {
+            let worker = Worker::new(world.clone(), CLIENTS_MAX / 2 + number, random.fork(), done.clone());
+            tokio::spawn(worker.work(Pace::Period(period_us.clone()), stop.clone()))
+        };
+        let load = Load { clients: (0..clients).map(client).collect(), stop, done };
+        Self { load, period_us, clients }
+    }
+
+    /// Sets the rate of all of them together, in requests per second.
+    pub fn set_rate(&self, rate: f64) {
+        self.period_us.store((self.clients as f64 * 1e6 / rate) as u64, Ordering::Relaxed);
+    }
+
+    /// Requests answered OK so far.
+    pub fn done(&self) -> u64 {
+        self.load.done()
+    }
+
+    /// Stops the clients and waits for their last answers.
+    pub async fn finish(self) -> Remembered {
+        self.load.finish().await
+    }
+}
+
+/// When a client asks again after an answer.
+enum Pace {
+    /// After a pause, of at most so many milliseconds.
+    Pauses(u64),
+    /// So many microseconds after it began to ask before.
+    Period(Arc<AtomicU64>),
+}
+
 /// How a request ended.
 enum Reply {
     Answered(Answer),
@@ -94,7 +140,7 @@ impl Load {
         let done = Arc::new(AtomicU64::new(0));
         let client = |number| {
             let worker = Worker::new(world.clone(), number, random.fork(), done.clone());
-            tokio::spawn(worker.work(stop.clone()))
+            tokio::spawn(worker.work(Pace::Pauses(PAUSE_MS), stop.clone()))
         };
         Self { clients: (0..clients).map(client).collect(), stop, done }
     }
@@ -150,9 +196,10 @@ impl Worker {
     }
 
     /// Works until it is told to stop.
-    async fn work(mut self, stop: Arc<AtomicBool>) -> Remembered {
+    async fn work(mut self, pace: Pace, stop: Arc<AtomicBool>) -> Remembered {
         let mut next = None;
         while !stop.load(Ordering::Relaxed) {
+            let began = Instant::now();
             let node = self.random.below(self.world.nodes.len() as u64) as usize;
             let (group, action) = match next.take() {
                 Some(next) => next,
@@ -163,7 +210,12 @@ impl Worker {
             if answer == Some(Answer::NoGroup) && self.random.below(2) == 0 {
                 next = Some((group, Action::Create(self.next_number())));
             }
-            tokio::time::sleep(Duration::from_millis(self.random.below(PAUSE_MS))).await;
+            match &pace {
+                Pace::Pauses(most_ms) => tokio::time::sleep(Duration::from_millis(self.random.below(*most_ms))).await,
+                Pace::Period(us) => {
+                    tokio::time::sleep_until(began + Duration::from_micros(us.load(Ordering::Relaxed))).await;
+                }
+            }
         }
         self.remembered
     }

@@ -1,7 +1,7 @@
 //! What can happen to nodes, disks and links. Each is done to a cluster under load, lasts until the cluster has had
 //! the time to be wrong, and leaves it to [`Run::end`] to undo it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -22,6 +22,9 @@ const SLOW: Duration = Duration::from_secs(3);
 const SLOW_BYTES_PER_SEC: u32 = 200;
 /// A busy link between two places.
 const FAR: Duration = Duration::from_millis(40);
+/// Callers that find out what a cluster bears, and for how long.
+const CROWD: usize = 64;
+const PEAK_TIME: Duration = Duration::from_secs(2);
 /// Members of a group that is made only to fill the log.
 const FILLER_MEMBERS: usize = 100;
 /// What such a group takes in the log, at least.
@@ -34,6 +37,20 @@ pub async fn kill_leader(run: &mut Run) {
     run.nodes.kill(leader);
     run.until_others_lead(follower, number).await;
     run.serve(ANSWERS_MEANWHILE).await;
+}
+
+/// The same under half of the load that the cluster bears.
+pub async fn kill_leader_of_a_crowd(run: &mut Run) {
+    let crowd = run.crowd(CROWD);
+    tokio::time::sleep(PEAK_TIME).await;
+    let (before, began) = (crowd.done(), Instant::now());
+    tokio::time::sleep(PEAK_TIME).await;
+    let peak = (crowd.done() - before) as f64 / began.elapsed().as_secs_f64();
+    crowd.set_rate(peak / 2.0);
+    tokio::time::sleep(PEAK_TIME).await;
+    run.note(format!("{CROWD} callers got {peak:.0} answers OK a second, and now ask for half"));
+    kill_leader(run).await;
+    run.remembered.add(crowd.finish().await);
 }
 
 /// A node is told to stop that has just got to lead something: it hands over first, and nobody who asks meanwhile hears

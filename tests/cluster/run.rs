@@ -7,7 +7,7 @@ use muster::id::{AppId, GroupId};
 use muster_cluster::shard_of_slot;
 
 use crate::checker::{Violation, check};
-use crate::clients::{Load, Remembered, Worker, World};
+use crate::clients::{Crowd, Load, Remembered, Worker, World};
 use crate::history::{Clock, Moment, Operation};
 use crate::metrics::{Bite, Metrics};
 use crate::nodes::{Nodes, Setup};
@@ -18,6 +18,8 @@ use crate::support::APP;
 const CLIENTS: usize = 9;
 /// Enough that every shard is asked all the time, few enough that requests meet.
 const GROUPS_PER_SHARD: usize = 2;
+/// Enough that callers of a crowd seldom meet.
+const CROWD_GROUPS: usize = 200;
 /// Answers OK that a healthy cluster gives before and after a fault.
 const CALM_ANSWERS: u64 = 300;
 /// How long so many may take on two cores.
@@ -105,6 +107,12 @@ impl Run {
     /// Says what is being done, and when.
     pub fn note(&self, what: impl std::fmt::Display) {
         println!("{}: {:.1?}: {what}", self.name, self.world.clock.now().since(self.began));
+    }
+
+    /// Many more clients, and groups for them.
+    pub fn crowd(&mut self, clients: usize) -> Crowd {
+        self.world.groups.extend((0..CROWD_GROUPS).map(|n| format!("crowd-{n}")));
+        Crowd::start(&self.world, clients, &mut self.random)
     }
 
     /// One more client, which is told what to ask.
@@ -244,7 +252,7 @@ impl Run {
         let began_check = Instant::now();
         let violations = check(history);
         println!(
-            "{}: {} operations checked in {:.1?}; {tally:?}; {bite:?}; longest time without service by shard {:.0?}",
+            "{}: {} operations checked in {:.1?}; {tally:?}; {bite:?}; longest time without service by shard {:.2?}",
             self.name,
             history.len(),
             began_check.elapsed(),

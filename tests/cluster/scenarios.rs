@@ -137,6 +137,14 @@ async fn the_leader_is_killed() {
     under("the leader is killed", three(), Must::ChangeLeader, faults::kill_leader).await;
 }
 
+/// Four shards, as nodes on two cores make by themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long: make faults"]
+async fn the_leader_is_killed_at_half_of_the_peak() {
+    let setup = Setup { shards: 4, ..three() };
+    under("the leader is killed at half of the peak", setup, Must::ChangeLeader, faults::kill_leader_of_a_crowd).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_leader_that_is_told_to_stop_hands_over_first() {
     under("the leader is told to stop", three(), Must::FailNobody, faults::stop_leader).await;
