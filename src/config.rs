@@ -27,7 +27,7 @@ pub use limits::{Defaults, Edition, LimitsSection, MaxMemberNum, MaxMembers, Pro
 pub use of_app::{AppSettings, OwnKeys};
 pub use sections::{
     AccountMode, Accounts, Actors, Admin, Api, Auth, Cluster, Compat, Features, Groups, Http, Ids, Log, LogFormat,
-    Node, Rate, Storage, Tls, Wire,
+    Node, Rate, ReadPolicy, Storage, Tls, Wire,
 };
 
 /// What every environment variable that is ours begins with.

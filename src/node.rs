@@ -522,6 +522,10 @@ fn cluster_options(config: &Config) -> Result<ClusterOptions, NodeError> {
         election_min: ELECTION_MIN,
         election_max: ELECTION_MAX,
         log_bytes_max: storage.log_bytes_max,
+        reads: match config.cluster.reads {
+            config::ReadPolicy::Lease => muster_cluster::ReadPolicy::Lease,
+            config::ReadPolicy::Quorum => muster_cluster::ReadPolicy::Quorum,
+        },
         nodes: nodes_options(config)?,
     })
 }

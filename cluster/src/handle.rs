@@ -95,7 +95,18 @@ pub struct ClusterOptions {
     pub election_max: Duration,
     /// A shard's log beyond this is cut behind what is applied and durable.
     pub log_bytes_max: u64,
+    pub reads: ReadPolicy,
     pub nodes: NodesOptions,
+}
+
+/// What a leader rests on when it says up to where rows must be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadPolicy {
+    /// On its lease: the word of a majority that is not old, by the clocks of these nodes.
+    #[default]
+    Lease,
+    /// On no clock: a majority is asked anew.
+    Quorum,
 }
 
 /// Who is told how replicas fare; must not wait.
@@ -454,6 +465,7 @@ impl Inner {
             election_min: options.election_min,
             election_max: options.election_max,
             log_bytes_max: options.log_bytes_max,
+            reads: options.reads,
         };
         let peers = Peers::new(shard, self.way.clone(), options.election_min, options.nodes.observer);
         let members = self.members.borrow().clone();

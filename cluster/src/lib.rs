@@ -27,7 +27,7 @@ pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health
 pub use examine::examine;
 pub use handle::{
     BarrierError, Cluster, ClusterOptions, Leadership, NodesObserver, NodesOptions, OpenError, ProposeError, Proposed,
-    ShardHandle,
+    ReadPolicy, ShardHandle,
 };
 pub use inspect::{Missed, NodeView, SlotHash};
 pub use meta::{Members, NodeCard};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::application::{Committed, Release, ShardMachine, Transaction};
 use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, FIRST_GENERATION, Identity, Rows, Then};
-use crate::handle::{Cluster, ClusterOptions, NodesOptions, OpenError};
+use crate::handle::{Cluster, ClusterOptions, NodesOptions, OpenError, ReadPolicy};
 
 pub use crate::disk::MemoryStore;
 
@@ -32,6 +32,7 @@ pub fn options(data_dir: impl Into<std::path::PathBuf>, shards: u16) -> ClusterO
         election_min: Duration::from_millis(200),
         election_max: Duration::from_millis(300),
         log_bytes_max: 64 << 20,
+        reads: ReadPolicy::Lease,
         nodes: NodesOptions::default(),
     }
 }

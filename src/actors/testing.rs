@@ -32,6 +32,7 @@ pub fn options(folder: &Path) -> ClusterOptions {
         election_min: Duration::from_millis(600),
         election_max: Duration::from_millis(1000),
         log_bytes_max: 16 << 20,
+        reads: muster_cluster::ReadPolicy::Lease,
         nodes: muster_cluster::NodesOptions::default(),
     }
 }

@@ -58,12 +58,24 @@ pub struct Cluster {
     pub bootstrap_expect: usize,
     /// Copies of each shard, if there are so many nodes.
     pub replicas: usize,
+    pub reads: ReadPolicy,
     /// Whoever knows it is a node. None: [`ensure_cluster_key`](super::ensure_cluster_key) makes one.
     #[serde(skip_serializing)]
     pub key: Secret,
     /// Fixed when the cluster is formed. 0: what it has; a new one gets two per core, 4 at least.
     pub shards: u16,
     pub tls: Tls,
+}
+
+/// What a leader rests on when it answers a read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadPolicy {
+    /// Its lease, and so the clocks of the nodes.
+    #[default]
+    Lease,
+    /// A majority that is asked for each read.
+    Quorum,
 }
 
 /// Encryption between nodes, each with a certificate of one CA. Files in PEM; all empty: none. Differs between nodes.
@@ -113,6 +125,7 @@ impl Default for Cluster {
             seeds: Vec::new(),
             bootstrap_expect: 1,
             replicas: 3,
+            reads: ReadPolicy::default(),
             key: Secret::default(),
             shards: 0,
             tls: Tls::default(),

@@ -23,10 +23,10 @@ const LOG_BYTES_MAX: u64 = 24 << 10;
 const SLOW_ONE_IN: u64 = 30;
 
 /// Every node has a vote.
-fn options(nodes: usize) -> ClusterOptions {
+fn options(world: &World) -> ClusterOptions {
     let usual = testing::options("simulated", SHARDS);
-    let nodes = NodesOptions { copies: nodes, ..usual.nodes };
-    ClusterOptions { log_bytes_max: LOG_BYTES_MAX, nodes, ..usual }
+    let nodes = NodesOptions { copies: world.nodes.len(), ..usual.nodes };
+    ClusterOptions { log_bytes_max: LOG_BYTES_MAX, reads: *world.reads.lock(), nodes, ..usual }
 }
 
 /// Runs a node from one start to the crash after it.
@@ -47,7 +47,7 @@ pub async fn run(world: Arc<World>, node: usize) -> turmoil::Result {
         flushing: flushing(world.clone(), node, store.clone()),
         slept_ms: state.slept_ms.clone(),
     };
-    let cluster = simulation::open(&store, options(world.nodes.len()), simulated)?;
+    let cluster = simulation::open(&store, options(&world), simulated)?;
     tokio::task::spawn_local(post.work(cluster.clone(), leaving));
     let mut hosts = Vec::new();
     for shard in (0..SHARDS).map(ShardId) {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use muster::shard::slot_of;
-use muster_cluster::{ShardId, shard_of_slot};
+use muster_cluster::{ReadPolicy, ShardId, shard_of_slot};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::actions::{APP, group_id};
@@ -166,6 +166,28 @@ fn a_leader_that_has_slept_answers_no_reads_before_it_is_heard_again() {
             profile(simulated);
         });
     }
+}
+
+/// Where no clock is trusted, a majority is asked, however fresh the lease is.
+#[test]
+fn a_leader_that_is_to_ask_a_majority_answers_no_reads_alone() {
+    on_three_nodes(11, |simulated| {
+        *simulated.world.reads.lock() = ReadPolicy::Quorum;
+        for node in 0..NODES {
+            simulated.crash(node, 0);
+            simulated.start(node);
+            simulated.pass(Duration::from_secs(1));
+        }
+        let (leader, _) = simulated.leader_but(shard(), None);
+        let follower = simulated.others(leader).next().expect("three nodes");
+        for node in [leader, follower] {
+            let reply = simulated.asked(node, GROUP, Action::ReadProfile, "");
+            assert!(matches!(reply, Reply::Answered(_)), "{reply:?}");
+        }
+        simulated.others(leader).for_each(|other| simulated.part(leader, other));
+        let reply = simulated.asked(leader, GROUP, Action::ReadProfile, "");
+        assert!(!matches!(reply, Reply::Answered(_)), "{reply:?}");
+    });
 }
 
 /// A follower knows less than its leader, and asks it before it answers.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use muster_cluster::simulation::{flushed_entry, written_entry};
 use muster_cluster::testing::MemoryStore;
-use muster_cluster::{Committed, NodeId, Payload, Rows, SLOTS, ShardId, Slot, shard_of_slot};
+use muster_cluster::{Committed, NodeId, Payload, ReadPolicy, Rows, SLOTS, ShardId, Slot, shard_of_slot};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -50,6 +50,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 pub struct World {
     pub seed: u64,
+    /// How nodes that are started now answer reads.
+    pub reads: Mutex<ReadPolicy>,
     trace: Mutex<String>,
     moments: Mutex<u64>,
     /// Of the driver, which acts between the steps of the simulation.
@@ -154,6 +156,7 @@ impl World {
         let nodes = (0..nodes).map(node).collect();
         Arc::new(Self {
             seed,
+            reads: Mutex::default(),
             trace: Mutex::default(),
             moments: Mutex::default(),
             now: Mutex::default(),

@@ -32,7 +32,7 @@ use super::steward::Steward;
 use super::types::{Proposal, Raft, Snapshot, SnapshotMeta, Types, Vote};
 use crate::application::{Keeps, ShardMachine};
 use crate::disk::{Disk, DiskError, FIRST_GENERATION, Rows};
-use crate::handle::{BarrierError, Leadership, ProposeError, Proposed};
+use crate::handle::{BarrierError, Leadership, ProposeError, Proposed, ReadPolicy};
 use crate::meta::META;
 use crate::net::wire::{Appended, RaftAnswer, RaftCall, SnapshotPart, WireVote, transfer_request};
 use crate::peer::NodeId;
@@ -58,6 +58,7 @@ pub(crate) struct Timings {
     pub(crate) election_min: Duration,
     pub(crate) election_max: Duration,
     pub(crate) log_bytes_max: u64,
+    pub(crate) reads: ReadPolicy,
 }
 
 /// What a replica begins with.
@@ -176,7 +177,7 @@ impl RunningReplica {
 
         let progress = reports.progress.subscribe();
         let (barriers, requests) = mpsc::channel(BARRIERS_MAX);
-        let lease = Lease { longest: lease, sleep: begin.sleep };
+        let lease = Lease { longest: lease, policy: timings.reads, sleep: begin.sleep };
         let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease: lease.clone(), peers };
         tokio::spawn(answer_barriers(asked, progress.clone(), requests));
         let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
@@ -587,13 +588,17 @@ fn led_term(node: u64, metrics: &RaftServerMetrics<Types>) -> Option<u64> {
 #[derive(Clone)]
 struct Lease {
     longest: Duration,
+    policy: ReadPolicy,
     sleep: Arc<SleepWatch>,
 }
 
 impl Lease {
     /// What a majority said before the machine slept is worth nothing: it may have waited for longer than it seems.
     fn age_max(&self) -> Duration {
-        self.longest.min(self.sleep.awake_for())
+        match self.policy {
+            ReadPolicy::Lease => self.longest.min(self.sleep.awake_for()),
+            ReadPolicy::Quorum => Duration::ZERO,
+        }
     }
 }
 
@@ -743,6 +748,7 @@ mod tests {
             election_min: Duration::from_secs(600),
             election_max: Duration::from_secs(900),
             log_bytes_max: 1 << 20,
+            reads: ReadPolicy::Lease,
         };
         let peers = Peers::new(SHARD, None, timings.election_min, NodesObserver::default());
         let (_, plan) = watch::channel(Plan::default());
