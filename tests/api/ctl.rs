@@ -3,12 +3,12 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use muster::config::{ADMIN_KEY_FILE, Admin};
 use serde_json::{Value, json};
 
-use crate::support::{APP, Client, KEY, Node, Settings, ctl, try_start};
+use crate::support::{APP, Client, KEY, Node, Settings, ctl, try_start, until};
 
 /// How long a node may take to apply what it has committed, once nobody asks for anything.
 const REST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,17 +49,15 @@ async fn whoever_has_no_key_learns_nothing() {
 
 /// Asks until every replica has applied what is committed: after the last answer, shards still tell each other of it.
 async fn at_rest(mut ask: impl FnMut() -> Value) -> Value {
-    let until = Instant::now() + REST_TIMEOUT;
-    loop {
-        let status = ask();
+    let mut status = Value::Null;
+    let has_applied_all = || {
+        status = ask();
         let shards = status["shards"].as_array().expect("a list");
         let mut replicas = shards.iter().flat_map(|shard| shard["replicas"].as_array().expect("a list"));
-        if replicas.all(|replica| replica["lag"] == 0) {
-            return status;
-        }
-        assert!(Instant::now() < until, "not at rest: {status}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        replicas.all(|replica| replica["lag"] == 0)
+    };
+    until("every replica has applied what is committed", REST_TIMEOUT, has_applied_all).await;
+    status
 }
 
 #[tokio::test]

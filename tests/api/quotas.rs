@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::concurrency::{at_once, codes};
 use crate::shared::{listed, refused, with};
-use crate::support::{APP, Client, KEY, Node, OTHER_APP, OTHER_KEY, Settings, now_secs};
+use crate::support::{APP, Client, KEY, Node, OTHER_APP, OTHER_KEY, Settings, now_secs, until};
 
 /// How long a node may take for sixty answers.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -167,15 +167,6 @@ async fn an_account_that_joins_many_groups_at_once_joins_as_many_as_it_may() {
     let told: Vec<_> = (0..20).filter(|n| answers[*n]["ErrorCode"] == 0).map(|n| json!(format!("g{n}"))).collect();
     for group in answer["GroupIdList"].as_array().expect("groups") {
         assert!(told.contains(&group["GroupId"]), "{answer}");
-    }
-}
-
-/// Looks until the condition holds.
-async fn until(what: &str, bound: Duration, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < bound, "{what}: not within {bound:?}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -13,8 +13,7 @@ use crate::crash::{SETTINGS, start};
 use crate::load::{Load, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
-use crate::support::{Node, Settings};
-use crate::until::until;
+use crate::support::{Node, Settings, until};
 
 /// Arbiters and shards. With one shard all other arbiters are idle; with four, three arbiters have unequal parts.
 const NODES: [(usize, u16); 6] = [(2, 1), (2, 4), (2, 16), (3, 1), (3, 4), (3, 16)];

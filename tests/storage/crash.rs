@@ -7,8 +7,7 @@ use crate::load::{Load, Tally, ask_again, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
 use crate::shim::{Shim, Tail};
-use crate::support::{Node, Settings};
-use crate::until::until;
+use crate::support::{Node, Settings, until};
 
 const CLIENTS: usize = 12;
 /// Changes acknowledged in one round, at most; few, so that also the first ones after a start are hit.

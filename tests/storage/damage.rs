@@ -13,8 +13,7 @@ use crate::load::{Load, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
 use crate::shim::files_in;
-use crate::support::{Node, Settings, doctor};
-use crate::until::until;
+use crate::support::{Node, Settings, doctor, until};
 
 const CLIENTS: usize = 8;
 /// Runs of the node: every start writes what the log held before into tables.

@@ -12,8 +12,7 @@ use crate::load::{Load, Tally, ask, changes, make_shared_group};
 use crate::model::{Model, SHARED_GROUP};
 use crate::random::Random;
 use crate::shim::{Shim, Tail};
-use crate::support::{APP, Client, KEY, Node, Stopped};
-use crate::until::until;
+use crate::support::{APP, Client, KEY, Node, Stopped, until};
 
 const CLIENTS: usize = 8;
 const CHANGES_BEFORE: u64 = 400;

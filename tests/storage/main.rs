@@ -22,4 +22,3 @@ mod model;
 mod random;
 mod shim;
 mod stop;
-mod until;

@@ -12,8 +12,7 @@ use crate::load::{Answer, Load, ask, make_shared_group};
 use crate::model::Model;
 use crate::random::Random;
 use crate::shim::{Shim, Tail};
-use crate::support::{Client, Node, Settings, Stopped};
-use crate::until::until;
+use crate::support::{Client, Node, Settings, Stopped, until};
 
 const CLIENTS: usize = 16;
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);

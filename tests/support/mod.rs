@@ -31,6 +31,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a node may take to end after SIGTERM; it gives requests in flight `http.shutdown_timeout_ms`.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Often enough for what is done to a node in the middle of its work.
+const UNTIL_EVERY: Duration = Duration::from_millis(1);
 
 /// How a node of a test is started.
 #[derive(Clone, Default)]
@@ -309,6 +311,18 @@ pub fn doctor(data_dir: &Path) -> (String, bool) {
         .expect("the muster program");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (said, output.status.success())
+}
+
+/// Looks until the condition holds.
+///
+/// # Panics
+/// If it does not within `bound`.
+pub async fn until(what: &str, bound: Duration, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < bound, "{what}: not within {bound:?}");
+        tokio::time::sleep(UNTIL_EVERY).await;
+    }
 }
 
 pub fn now_secs() -> u64 {
