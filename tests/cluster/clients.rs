@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,6 +28,8 @@ const REPEAT_AFTER: Duration = Duration::from_millis(150);
 
 /// Clients that a run may have, so that each can give numbers that no other one gives.
 const CLIENTS_MAX: usize = 1_000;
+/// The first of a crowd; the others of a run have lower numbers.
+const CROWD_FIRST: usize = CLIENTS_MAX / 2;
 
 /// Of two hundred requests.
 const SHARES: Shares = Shares {
@@ -92,13 +95,9 @@ pub struct Crowd {
 impl Crowd {
     /// Begins as fast as the nodes answer.
     pub fn start(world: &World, clients: usize, random: &mut Random) -> Self {
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let period_us = Arc::new(AtomicU64::new(0));
-        let client = |number| {
-            let worker = Worker::new(world.clone(), CLIENTS_MAX / 2 + number, random.fork(), done.clone());
-            tokio::spawn(worker.work(Pace::Period(period_us.clone()), stop.clone()))
-        };
-        let load = Load { clients: (0..clients).map(client).collect(), stop, done };
+        let numbers = CROWD_FIRST..CROWD_FIRST + clients;
+        let load = Load::at_pace(world, numbers, &Pace::Period(period_us.clone()), random);
         Self { load, period_us, clients }
     }
 
@@ -119,9 +118,10 @@ impl Crowd {
 }
 
 /// When a client asks again after an answer.
+#[derive(Clone)]
 enum Pace {
-    /// After a pause, of at most so many milliseconds.
-    Pauses(u64),
+    /// After a pause of less than [`PAUSE_MS`].
+    Pauses,
     /// So many microseconds after it began to ask before.
     Period(Arc<AtomicU64>),
 }
@@ -136,13 +136,17 @@ enum Reply {
 
 impl Load {
     pub fn start(world: &World, clients: usize, random: &mut Random) -> Self {
+        Self::at_pace(world, 0..clients, &Pace::Pauses, random)
+    }
+
+    fn at_pace(world: &World, numbers: Range<usize>, pace: &Pace, random: &mut Random) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let done = Arc::new(AtomicU64::new(0));
         let client = |number| {
             let worker = Worker::new(world.clone(), number, random.fork(), done.clone());
-            tokio::spawn(worker.work(Pace::Pauses(PAUSE_MS), stop.clone()))
+            tokio::spawn(worker.work(pace.clone(), stop.clone()))
         };
-        Self { clients: (0..clients).map(client).collect(), stop, done }
+        Self { clients: numbers.map(client).collect(), stop, done }
     }
 
     /// Requests answered OK so far.
@@ -211,7 +215,7 @@ impl Worker {
                 next = Some((group, Action::Create(self.next_number())));
             }
             match &pace {
-                Pace::Pauses(most_ms) => tokio::time::sleep(Duration::from_millis(self.random.below(*most_ms))).await,
+                Pace::Pauses => tokio::time::sleep(Duration::from_millis(self.random.below(PAUSE_MS))).await,
                 Pace::Period(us) => {
                     tokio::time::sleep_until(began + Duration::from_micros(us.load(Ordering::Relaxed))).await;
                 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::clients::{Remembered, World};
 use crate::links::Rule;
 use crate::nodes::{Nodes, Setup};
 use crate::random::Random;
 use crate::run::turn;
 use crate::scenarios::{all_show, are_one, make_groups};
+use crate::support::until;
 
 /// How often nodes start in an order of chance.
 const ORDERS: usize = 3;
@@ -17,6 +19,8 @@ const GAP_MS_MAX: u64 = 800;
 const MANY_ROUNDS: Duration = Duration::from_secs(4);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What a node says that finds another one with its name.
+const IS_A_COPY: &str = "one of the two is a copy";
 
 /// Five seeds, of which three are to be there.
 fn five() -> Setup {
@@ -159,24 +163,23 @@ async fn refuses_to_run(nodes: &mut Nodes, number: usize, why: &str) {
     nodes.kill(number);
 }
 
-/// Neither was there when the other one looked.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_copies_that_start_together_one_runs_at_most() {
-    let _turn = turn().await;
+/// Three nodes with groups; the last one is down, and a fourth one has a copy of its folder.
+async fn with_a_copy_of_node_2() -> (Nodes, World, Remembered) {
     let mut nodes = Nodes::start(Setup { joining: 1, ..Setup::default() }).await;
     let (world, remembered) = make_groups(&nodes, &[0, 1, 2]).await;
     nodes.kill(2);
     nodes.copy_folder(2, 3);
+    (nodes, world, remembered)
+}
+
+/// Neither was there when the other one looked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_copies_that_start_together_one_runs_at_most() {
+    let _turn = turn().await;
+    let (mut nodes, world, remembered) = with_a_copy_of_node_2().await;
     nodes.launch(&[2, 3]);
-    let until = Instant::now() + READY_TIMEOUT;
-    loop {
-        let refused = [2, 3].map(|number| nodes.log(number).contains("one of the two is a copy"));
-        if refused != [false, false] {
-            break println!("refused: {refused:?}");
-        }
-        assert!(Instant::now() < until, "both run: {:?} {:?}", nodes.ready(2).await, nodes.ready(3).await);
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    let is_refused = || [2, 3].iter().any(|number| nodes.log(*number).contains(IS_A_COPY));
+    until("one of the two is refused", READY_TIMEOUT, is_refused).await;
     nodes.kill(2);
     nodes.kill(3);
     nodes.launch(&[3]);
@@ -187,14 +190,11 @@ async fn of_two_copies_that_start_together_one_runs_at_most() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copied_folder_runs_instead_of_the_first_one_and_never_beside_it() {
     let _turn = turn().await;
-    let mut nodes = Nodes::start(Setup { joining: 1, ..Setup::default() }).await;
-    let (world, remembered) = make_groups(&nodes, &[0, 1, 2]).await;
-    nodes.kill(2);
-    nodes.copy_folder(2, 3);
+    let (mut nodes, world, remembered) = with_a_copy_of_node_2().await;
     nodes.launch(&[2]);
     nodes.until_ready().await;
     nodes.launch(&[3]);
-    refuses_to_run(&mut nodes, 3, "one of the two is a copy").await;
+    refuses_to_run(&mut nodes, 3, IS_A_COPY).await;
 
     // A node that has moved to another machine, with all it had.
     nodes.kill(2);
@@ -202,7 +202,7 @@ async fn a_copied_folder_runs_instead_of_the_first_one_and_never_beside_it() {
     nodes.launch(&[3]);
     nodes.until_ready().await;
     nodes.launch(&[2]);
-    refuses_to_run(&mut nodes, 2, "one of the two is a copy").await;
+    refuses_to_run(&mut nodes, 2, IS_A_COPY).await;
     nodes.until_ready().await;
     all_show(&nodes, world, remembered).await;
 }
