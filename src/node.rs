@@ -15,6 +15,7 @@ use muster_cluster::{
     NodesOptions, OpenError, Tls, TlsError, TlsFiles,
 };
 use rustc_hash::FxHashMap;
+use socket2::SockRef;
 
 use crate::actors::{self, AppLimits, Existing, HOST_CALL, HostOptions, Service, StartError};
 use crate::admin::{self, About, Admin, Door};
@@ -36,6 +37,9 @@ const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a node among others still answers when it is told to stop: callers that come again within that time, and
 /// those who ask `/readyz` that often, hear that they had better go elsewhere, and meet no closed connection.
 const LEAVE_TAKING: Duration = Duration::from_millis(500);
+/// Connections that may wait to be taken up: everybody comes again at once when a node has restarted. Who finds no place
+/// tries again after a second or three, without being told. The kernel takes no more than `net.core.somaxconn` (4,096).
+const NOT_ACCEPTED_MAX: i32 = 4096;
 /// Connections to the admin endpoint at the same time: people, and what watches for them.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// How long such a connection may be idle, or a request on its way.
@@ -336,6 +340,8 @@ fn refused(key: &'static str, address: SocketAddr, error: &std::io::Error) -> No
 /// Takes a port; the address is the real one also where port 0 was asked for.
 fn listener(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
     let listener = TcpListener::bind(address).map_err(|error| refused(key, address, &error))?;
+    // Again, for a longer queue: the standard library asks for 128 places.
+    SockRef::from(&listener).listen(NOT_ACCEPTED_MAX).map_err(|error| refused(key, address, &error))?;
     let address = listener.local_addr().map_err(|error| refused(key, address, &error))?;
     Ok((listener, address))
 }
@@ -584,5 +590,26 @@ fn host_options(config: &Config, shards: u16) -> HostOptions {
         index_wait: Duration::from_millis(config.api.index_wait_ms),
         pending_per_group_max: actors.pending_per_group_max,
         ..HostOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// A connection that found no place is tried again after a second.
+    const AT_ONCE: Duration = Duration::from_millis(900);
+
+    #[test]
+    fn a_crowd_may_wait_to_be_taken_up() {
+        let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("there since Linux 2.4");
+        let count = allowed.trim().parse::<usize>().expect("a number").min(500);
+        let (_listener, address) = listener("http.listen", ([127, 0, 0, 1], 0).into()).expect("a free port");
+        // Nobody takes them up.
+        let waiting = (0..count).map(|_| TcpStream::connect_timeout(&address, AT_ONCE).expect("a place"));
+        assert_eq!(waiting.collect::<Vec<_>>().len(), count);
     }
 }
