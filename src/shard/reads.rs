@@ -13,6 +13,7 @@ mod shared;
 
 use muster_cluster::{DiskError, Rows, Slot, View};
 
+use self::members::Roster;
 use super::codes::Head;
 use crate::group::Facts;
 use crate::id::{AppId, Gno, GroupId};
@@ -34,6 +35,12 @@ struct Opened<'a> {
     gno: Gno,
     version: Version,
     facts: Facts,
+}
+
+impl<'a> Opened<'a> {
+    fn roster(&self) -> Roster<'_, 'a> {
+        Roster { view: &self.view, keys: self.keys, slot: self.slot, gno: self.gno, facts: &self.facts }
+    }
 }
 
 /// `None`: there is no such group.

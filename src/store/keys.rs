@@ -252,6 +252,11 @@ impl Keys {
         (self.member(slot, gno, join_seq), self.group(slot, gno, SUB_LEFT, 0))
     }
 
+    /// First and last-exclusive key of the members at these places in join order.
+    pub fn members_among(&self, slot: Slot, gno: Gno, places: &Range<u64>) -> (Vec<u8>, Vec<u8>) {
+        (self.member(slot, gno, places.start), self.member(slot, gno, places.end))
+    }
+
     /// First and last-exclusive key of all counters of places that were left.
     pub fn all_left(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
         self.sub(slot, gno, SUB_LEFT)

@@ -2,7 +2,7 @@
 
 use muster_cluster::{DiskError, Rows, View};
 
-use super::members::{by_join_time, member_view};
+use super::members::{Roster, by_join_time, member_view};
 use crate::id::{AppId, GroupId};
 use crate::shard::codes::Head;
 use crate::shard::view::GroupView;
@@ -45,15 +45,23 @@ pub(super) fn group_of(
     let lists = with_members && facts.kind.stores_members() && facts.member_count <= LISTED_MEMBERS_MAX;
     let mut profile = None;
     let mut members = lists.then(|| Vec::with_capacity(facts.member_count as usize));
+    let roster = Roster { view, keys, slot, gno, facts: &facts };
     match &mut members {
         // Profile and members lie side by side: one scan reads both.
-        Some(members) => {
+        Some(members) if !roster.is_sparse() => {
             let (from, to) = keys.profile_and_members(slot, gno);
             view.scan(&from, &to, |_, value| {
                 match profile {
                     None => profile = Some(decode::<ProfileRow>(value)),
                     Some(_) => members.push(member_view(MemberRow::decode(value), facts.kind)),
                 }
+                true
+            })?;
+        }
+        Some(members) => {
+            profile = view.read(&keys.profile(slot, gno), decode::<ProfileRow>)?;
+            roster.each(0, facts.member_count.into(), |_, value| {
+                members.push(member_view(MemberRow::decode(value), facts.kind));
                 true
             })?;
         }

@@ -2,17 +2,20 @@
 
 use std::ops::Range;
 
-use muster_cluster::{DiskError, Rows};
+use muster_cluster::{DiskError, Rows, Slot, View};
 
-use super::places::{Found, Walk};
+use super::places::{Found, Inhabited, Walk};
 use super::{Opened, open};
 use crate::group::{Facts, Kind, Role};
-use crate::id::{AccountId, AppId, GroupId};
+use crate::id::{AccountId, AppId, Gno, GroupId};
 use crate::shard::codes::{member_msg_flag, role_of};
 use crate::shard::view::{LiveAdmins, MemberPage, MemberQuery, MemberView, NamedMembers, PageStart};
 use crate::store::keys::{LEFT_BITS, join_seq_of_member};
-use crate::store::{Key, MemberKey, MemberRow, decode};
+use crate::store::{Key, Keys, MemberKey, MemberRow, decode};
 use crate::time::Stamp;
+
+/// Places that the smallest counter covers.
+const SMALLEST_BLOCK: u64 = 1 << LEFT_BITS[1];
 
 pub(super) fn member_view(row: MemberRow, kind: Kind) -> MemberView {
     MemberView {
@@ -35,6 +38,82 @@ pub(super) fn by_join_time(members: &mut [MemberView]) {
     }
 }
 
+/// The members of a group, by place in join order.
+pub(super) struct Roster<'v, 'r> {
+    pub view: &'v View<'r>,
+    pub keys: Keys,
+    pub slot: Slot,
+    pub gno: Gno,
+    pub facts: &'v Facts,
+}
+
+impl Roster<'_, '_> {
+    /// Whether whole blocks of places may have been left.
+    pub fn is_sparse(&self) -> bool {
+        let left = self.facts.next_join_seq.saturating_sub(self.facts.member_count.into());
+        left >= SMALLEST_BLOCK
+    }
+
+    /// Every member from a place on, until `each` says that it is enough; about so many are `wanted`.
+    ///
+    /// Who has left is a deleted row until the database has cleaned up, and a scan passes those one by one. It goes
+    /// around the blocks that everybody has left: otherwise a group whose members come and go is read ever more slowly.
+    pub fn each(&self, from: u64, wanted: u64, mut each: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), DiskError> {
+        let next = self.facts.next_join_seq;
+        let from = from.min(next);
+        // Mostly they are right there, and no counter has to be read.
+        let near = match self.is_sparse() {
+            true => from.saturating_add(wanted).min(next).next_multiple_of(SMALLEST_BLOCK).min(next),
+            false => next,
+        };
+        if !self.scan(from..near, &mut each)? || near == next {
+            return Ok(());
+        }
+        for places in self.inhabited(LEFT_BITS[0], near..next)? {
+            for places in self.inhabited(LEFT_BITS[1], places)? {
+                if !self.scan(places, &mut each)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives whether it is not yet enough.
+    fn scan(&self, places: Range<u64>, mut each: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool, DiskError> {
+        let (from, to) = self.keys.members_among(self.slot, self.gno, &places);
+        let mut goes_on = true;
+        self.view.scan(&from, &to, |key, value| {
+            goes_on = each(key, value);
+            goes_on
+        })?;
+        Ok(goes_on)
+    }
+
+    fn inhabited(&self, bits: u8, places: Range<u64>) -> Result<Vec<Range<u64>>, DiskError> {
+        let mut inhabited = Inhabited::new(places.clone(), self.facts.next_join_seq);
+        self.each_left(bits, &places, |block, left| {
+            inhabited.pass(block, left);
+            true
+        })?;
+        Ok(inhabited.end())
+    }
+
+    /// Every counter of so many bits that covers some of the places.
+    fn each_left(
+        &self,
+        bits: u8,
+        places: &Range<u64>,
+        mut each: impl FnMut(Range<u64>, u64) -> bool,
+    ) -> Result<(), DiskError> {
+        let (from, to) = self.keys.left_among(self.slot, self.gno, bits, places);
+        self.view.scan(&from, &to, |key, value| match Key::parse(key) {
+            Some(Key::Left { block, .. }) => each(block << bits..(block + 1) << bits, decode::<u32>(value).into()),
+            _ => true,
+        })
+    }
+}
+
 /// Member rows that a page walks over at most, those of its place included: what decides who reads it.
 pub fn members_walked(facts: &Facts, query: &MemberQuery) -> u64 {
     let ranked = u64::from(facts.admin_count) + 1;
@@ -44,7 +123,7 @@ pub fn members_walked(facts: &Facts, query: &MemberQuery) -> u64 {
     let limit = query.limit as u64;
     let walked = match query.from {
         PageStart::Offset(_) if !facts.joins_in_order => u64::MAX,
-        PageStart::Offset(_) if query.roles.is_empty() => limit.saturating_add(1 << LEFT_BITS[1]),
+        PageStart::Offset(_) if query.roles.is_empty() => limit.saturating_add(SMALLEST_BLOCK),
         PageStart::Offset(offset) => limit.saturating_add(offset).saturating_add(ranked),
         PageStart::JoinSeq(_) => limit.saturating_add(ranked),
     };
@@ -91,8 +170,7 @@ fn in_join_order(group: &Opened<'_>, query: &MemberQuery, page: &mut MemberPage)
         }
         PageStart::Offset(offset) => (offset, 0),
     };
-    let (from, to) = group.keys.members_from(group.slot, group.gno, start);
-    group.view.scan(&from, &to, |key, value| {
+    group.roster().each(start, skip.saturating_add(query.limit as u64), |key, value| {
         let row = MemberRow::decode(value);
         if !wants(query, role_of(row.role)) {
             return true;
@@ -113,8 +191,7 @@ fn in_join_order(group: &Opened<'_>, query: &MemberQuery, page: &mut MemberPage)
 /// Everybody is read for it: no row says how many joined before a moment. The cap of members bounds it.
 fn sorted(group: &Opened<'_>, query: &MemberQuery, offset: u64) -> Result<Vec<MemberView>, DiskError> {
     let mut all = Vec::new();
-    let (from, to) = group.keys.members_from(group.slot, group.gno, 0);
-    group.view.scan(&from, &to, |_, value| {
+    group.roster().each(0, group.facts.member_count.into(), |_, value| {
         let row = MemberRow::decode(value);
         if wants(query, role_of(row.role)) {
             all.push(member_view(row, group.facts.kind));
@@ -144,13 +221,10 @@ fn place_of(group: &Opened<'_>, offset: u64) -> Result<Option<(u64, u64)>, DiskE
 }
 
 fn find(group: &Opened<'_>, bits: u8, places: Range<u64>, skip: u64) -> Result<Option<Found>, DiskError> {
-    let (from, to) = group.keys.left_among(group.slot, group.gno, bits, &places);
-    let mut walk = Walk::new(places, skip);
+    let mut walk = Walk::new(places.clone(), skip);
     let mut found = None;
-    group.view.scan(&from, &to, |key, value| {
-        if let Some(Key::Left { block, .. }) = Key::parse(key) {
-            found = walk.pass(block << bits..(block + 1) << bits, decode::<u32>(value).into());
-        }
+    group.roster().each_left(bits, &places, |block, left| {
+        found = walk.pass(block, left);
         found.is_none()
     })?;
     Ok(found.or_else(|| walk.end()))

@@ -1,7 +1,8 @@
-//! Which place in join order holds the member of an offset, when some places have been left.
+//! Which place in join order holds the member of an offset, and where members are at all, when some places have been
+//! left.
 //!
-//! Counters say how many of a block of places were left, and are there only where somebody has left. The walk goes
-//! from counter to counter; between two of them every place is taken, so nothing has to be counted there.
+//! Counters say how many of a block of places were left, and are there only where somebody has left. A walk goes from
+//! counter to counter; between two of them every place is taken, so nothing has to be counted there.
 
 use std::ops::Range;
 
@@ -60,6 +61,43 @@ impl Walk {
     }
 }
 
+/// Finds what is left of places without the blocks that everybody has left.
+#[derive(Debug)]
+pub(super) struct Inhabited {
+    /// Places not yet passed.
+    places: Range<u64>,
+    /// The first place that nobody was given yet.
+    next: u64,
+    found: Vec<Range<u64>>,
+}
+
+impl Inhabited {
+    pub fn new(places: Range<u64>, next: u64) -> Self {
+        Self { places, next, found: Vec::new() }
+    }
+
+    /// Passes a block in which so many were left. Blocks come in order; the first one may begin before the places.
+    pub fn pass(&mut self, block: Range<u64>, left: u64) {
+        if left < block.end.min(self.next).saturating_sub(block.start) {
+            return;
+        }
+        self.find(block.start);
+        self.places.start = self.places.start.max(block.end);
+    }
+
+    /// What was found, in order.
+    pub fn end(mut self) -> Vec<Range<u64>> {
+        self.find(self.places.end);
+        self.found
+    }
+
+    fn find(&mut self, end: u64) {
+        if self.places.start < end {
+            self.found.push(self.places.start..end);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -93,7 +131,38 @@ mod tests {
         Some((places.start, skip))
     }
 
+    /// As [`super::super::members`] does it over rows.
+    fn inhabited(left: &BTreeSet<u64>, next: u64, places: Range<u64>, bits: &[u8]) -> Vec<Range<u64>> {
+        let Some((bits, smaller)) = bits.split_first() else { return vec![places] };
+        let mut walk = Inhabited::new(places.clone(), next);
+        for (block, left) in counters(left, *bits).range(places.start >> bits..places.end.div_ceil(1 << bits)) {
+            walk.pass(block << bits..(block + 1) << bits, *left);
+        }
+        walk.end().into_iter().flat_map(|places| inhabited(left, next, places, smaller)).collect()
+    }
+
     proptest! {
+        #[test]
+        fn nobody_is_missed_and_no_block_is_walked_that_all_have_left(
+            next in 1_u64..100,
+            // Mostly runs, as single places seldom make up a block.
+            gone in prop::collection::vec((0_u64..100, 1_u64..40), 0..5),
+            from in 0_u64..100,
+        ) {
+            let left: BTreeSet<u64> = gone.iter().flat_map(|(at, len)| *at..at + len).filter(|place| *place < next).collect();
+            let from = from.min(next);
+            let ranges = inhabited(&left, next, from..next, &BITS);
+            let walked: Vec<u64> = ranges.iter().cloned().flatten().collect();
+            prop_assert!(walked.is_sorted_by(|a, b| a < b), "{:?}", ranges);
+            let seen: Vec<u64> = walked.iter().copied().filter(|place| !left.contains(place)).collect();
+            prop_assert_eq!(seen, (from..next).filter(|place| !left.contains(place)).collect::<Vec<u64>>());
+            for place in walked {
+                let block = place >> BITS[1] << BITS[1];
+                let all_left = (block..(block + (1 << BITS[1])).min(next)).all(|place| left.contains(&place));
+                prop_assert!(!all_left, "place {} of {:?}, left {:?}", place, ranges, left);
+            }
+        }
+
         #[test]
         fn the_member_of_every_offset_is_found(next in 0_u64..100, gone in prop::collection::btree_set(0_u64..100, 0..100)) {
             let left: BTreeSet<u64> = gone.into_iter().filter(|place| *place < next).collect();

@@ -99,6 +99,41 @@ fn offsets_count_members_whoever_has_left() {
     }
 }
 
+/// Blocks of places that everybody has left are gone around; nobody behind them is missed.
+#[test]
+fn lists_go_around_places_that_were_left() {
+    let mut world = World::new();
+    world.limits.create_group_member = 2_000;
+    let mut all: Vec<String> = (0..800).map(|n| format!("m{n:03}")).collect();
+    let id = a_created_group(&mut world, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    all.insert(0, "ann".to_owned());
+    let check = |world: &World, left: &[String]| {
+        for offset in [0, 100, 199, 200, 201, left.len() - 1, left.len()] {
+            let page = world.page(&id, &[], PageStart::Offset(offset as u64), 150);
+            assert_eq!(names(&page.members), &left[offset.min(left.len())..(offset + 150).min(left.len())], "{offset}");
+        }
+        assert_eq!(world.by_cursor(&id, &[]), left);
+        let listed = reads::group(world.rows(&id), APP, &id, true).expect("rows").expect("a group").members;
+        assert_eq!(names(&listed.expect("members")), left);
+    };
+    // The second block and the third; then a few of the first, and all behind the third.
+    let mut left = all.clone();
+    for places in [256..768, 201..210, 768..801] {
+        for some in all[places].chunks(100) {
+            let leaving: Vec<&str> = some.iter().map(String::as_str).collect();
+            assert_eq!(world.submit(&id, &Command::Remove(remove(&leaving))), Some(Outcome::Applied));
+            left.retain(|name| !some.contains(name));
+        }
+        check(&world, &left);
+    }
+    // Behind places that were left, and out of order.
+    let members = vec![imported("old", Role::Member, 1)];
+    world.happen(&id, Event::MembersImported { members }, vec![]);
+    let first = world.page(&id, &[], PageStart::Offset(0), 2);
+    assert_eq!(names(&first.members), ["old", "ann"]);
+    assert_eq!(world.by_cursor(&id, &[]).last().map(String::as_str), Some("old"));
+}
+
 #[test]
 fn members_by_name_come_in_the_order_asked_for() {
     let mut world = World::new();
