@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, ErrorKind,
-    MemtableFactory, Options, ReadOptions, ReadTier, SliceTransform, SnapshotWithThreadMode, WriteBatch,
-    WriteBufferManager, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, ErrorKind, MemtableFactory, Options, ReadOptions, ReadTier, SliceTransform, SnapshotWithThreadMode,
+    WriteBatch, WriteBufferManager, WriteOptions,
 };
 
 use super::folder::{DATABASE_DIR, Folder};
@@ -272,9 +272,14 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_block_size(BLOCK_BYTES);
-    // Indexes and filters stay in memory with their tables, about two bytes a row: in the cache they are large blocks
-    // that push each other out, and a look-up that must not wait would then go to a thread that reads them again.
-    table.set_cache_index_and_filter_blocks(false);
+    // Indexes and filters, about two bytes a row, share the bound of the cache, in which they stay longer than rows. In
+    // parts: as one block per table they would be large and push each other out.
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_metadata_block_size(BLOCK_BYTES);
+    table.set_pin_top_level_index_and_filter(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     let mut o = Options::default();
     match family {
         Family::State => {

@@ -4,12 +4,16 @@
 //! rows, rows, …, filter, index, properties, list of the blocks that are not rows, footer
 //! ```
 //!
+//! Filter and index may be in parts, each a block of its own; what is listed as filter or index is then an index of the
+//! parts, which lie before it.
+//!
 //! RocksDB checks a block of rows when it reads it, which may be in a year. It takes a filter that fails its checksum
 //! for no filter, and goes on: the rows read are right, yet a disk that changed one byte will change another, and the
 //! operator must hear of the first. It does not look at what rows say, nor at their order.
 //!
 //! Source: RocksDB 11.8, table/format.cc (footer, handles, checksums of format versions 6 and 7, values of the index),
-//! table/meta_blocks.cc, table/block_based/data_block_footer.cc, table/block_based/block.cc (entries of the index).
+//! table/meta_blocks.cc, table/block_based/data_block_footer.cc, table/block_based/block.cc (entries of the index),
+//! table/block_based/partitioned_filter_block.cc, include/rocksdb/table.h (kinds of index).
 
 use std::fs::File;
 use std::io;
@@ -30,6 +34,12 @@ const UNCOMPRESSED: u8 = 0;
 const LZ4: u8 = 4;
 /// The block that says where the blocks of rows are.
 const INDEX: &[u8] = b"rocksdb.index";
+/// The name of a filter in parts begins with it.
+const FILTER_IN_PARTS: &[u8] = b"partitionedfilter.";
+const PROPERTIES: &[u8] = b"rocksdb.properties";
+const INDEX_KIND: &[u8] = b"rocksdb.block.based.table.index.type";
+/// `kTwoLevelIndexSearch`, little endian.
+const INDEX_IN_PARTS: &[u8] = &[2, 0, 0, 0];
 /// Behind the entries of a block: how many places of entries are listed there, and flags.
 const PLACES_MASK: u32 = (1 << 28) - 1;
 /// An index that unpacks to more is none: a table has at most some gigabytes.
@@ -60,43 +70,64 @@ pub(crate) enum Found {
     Unknown,
 }
 
+/// Why a table file is not found to be whole.
+enum Wrong {
+    Io(io::Error),
+    Found(Found),
+}
+
+impl From<io::Error> for Wrong {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A block that says what nobody expects.
+const UNKNOWN: Wrong = Wrong::Found(Found::Unknown);
+
 /// Reads a table file that RocksDB has opened.
 pub(crate) fn check(path: &Path, scope: Scope) -> io::Result<Found> {
+    match read_through(path, scope) {
+        Ok(()) => Ok(Found::Whole),
+        Err(Wrong::Found(found)) => Ok(found),
+        Err(Wrong::Io(error)) => Err(error),
+    }
+}
+
+fn read_through(path: &Path, scope: Scope) -> Result<(), Wrong> {
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    let Some(at) = bytes.checked_sub(FOOTER_BYTES as u64) else {
-        return Ok(Found::Damaged(Damage { offset: 0, bytes }));
-    };
+    let damaged = |offset, bytes| Wrong::Found(Found::Damaged(Damage { offset, bytes }));
+    let at = bytes.checked_sub(FOOTER_BYTES as u64).ok_or(damaged(0, bytes))?;
     let mut footer = [0; FOOTER_BYTES];
     file.read_exact_at(&mut footer, at)?;
     let known = footer[0] == XXH3 && FORMATS.contains(&word(&footer, 41)) && footer[45..] == MAGIC.to_le_bytes();
     if !known {
-        return Ok(Found::Unknown);
+        return Err(UNKNOWN);
     }
     let base = word(&footer, 9);
     let stored = word(&footer, 5);
     footer[5..9].fill(0);
     if checksum(&footer[..FOOTER_BYTES - 1], footer[FOOTER_BYTES - 1], base, at) != stored {
-        return Ok(Found::Damaged(Damage { offset: at, bytes: FOOTER_BYTES as u64 }));
+        return Err(damaged(at, FOOTER_BYTES as u64));
     }
     // The list of the other blocks ends where the footer begins.
     let listed = u64::from(word(&footer, 13));
     let list = Handle { offset: at.saturating_sub(listed + TRAILER_BYTES as u64), bytes: listed };
     let table = Table { file, base, end: at };
-    let mut block = Vec::new();
-    let Some(_) = table.read(list, &mut block)? else { return Ok(list.damaged()) };
-    let Some(others) = others(&block) else { return Ok(list.damaged()) };
-    let mut index = None;
-    for (name, handle) in &others {
-        let Some(compression) = table.read(*handle, &mut block)? else { return Ok(handle.damaged()) };
-        if name == INDEX {
-            index = Some(unpacked(compression, &block));
-        }
-    }
+    let contents = table.contents(list)?;
     match scope {
-        Scope::AllButRows => Ok(Found::Whole),
-        Scope::Everything => table.check_rows(index.flatten(), &others),
+        Scope::AllButRows => Ok(()),
+        Scope::Everything => table.check_rows(&contents),
     }
+}
+
+/// What a table says of its rows.
+struct Contents {
+    /// Where their blocks are: all parts of the index.
+    index: Vec<Vec<u8>>,
+    /// Where the first block is that is none of theirs.
+    rows_end: u64,
 }
 
 /// An open file of a known format.
@@ -109,32 +140,74 @@ struct Table {
 }
 
 impl Table {
-    /// Reads a block and returns how it is compressed, if it has its checksum.
-    fn read(&self, handle: Handle, block: &mut Vec<u8>) -> io::Result<Option<u8>> {
-        let Some(_) = handle.end().filter(|end| *end <= self.end) else { return Ok(None) };
+    /// Reads a block and returns how it is compressed.
+    fn read(&self, handle: Handle, block: &mut Vec<u8>) -> Result<u8, Wrong> {
+        handle.end().filter(|end| *end <= self.end).ok_or(handle.damaged())?;
         let content = handle.bytes as usize;
         block.resize(content + TRAILER_BYTES, 0);
         self.file.read_exact_at(block, handle.offset)?;
         let compression = block[content];
-        let whole = checksum(&block[..content], compression, self.base, handle.offset) == word(block, content + 1);
+        if checksum(&block[..content], compression, self.base, handle.offset) != word(block, content + 1) {
+            return Err(handle.damaged());
+        }
         block.truncate(content);
-        Ok(whole.then_some(compression))
+        Ok(compression)
+    }
+
+    /// Reads everything but rows.
+    fn contents(&self, list: Handle) -> Result<Contents, Wrong> {
+        let mut block = Vec::new();
+        self.read(list, &mut block)?;
+        let others = others(&block).ok_or(list.damaged())?;
+        let (mut index, mut filter, mut properties) = (None, None, None);
+        for (name, handle) in &others {
+            let compression = self.read(*handle, &mut block)?;
+            let wanted = match name.as_slice() {
+                INDEX => &mut index,
+                PROPERTIES => &mut properties,
+                name if name.starts_with(FILTER_IN_PARTS) => &mut filter,
+                _ => continue,
+            };
+            *wanted = Some(unpacked(compression, &block).ok_or(UNKNOWN)?);
+        }
+        let index = index.ok_or(UNKNOWN)?;
+        let is_index_in_parts = properties.and_then(|properties| is_index_in_parts(&properties)).ok_or(UNKNOWN)?;
+        let mut not_rows: Vec<Handle> = others.iter().map(|(_, handle)| *handle).collect();
+        let mut parts_of_index = Vec::new();
+        if let Some(filter) = filter {
+            for part in blocks_of(&filter).ok_or(UNKNOWN)? {
+                self.read(part, &mut block)?;
+                not_rows.push(part);
+            }
+        }
+        if is_index_in_parts {
+            for part in blocks_of(&index).ok_or(UNKNOWN)? {
+                let compression = self.read(part, &mut block)?;
+                parts_of_index.push(unpacked(compression, &block).ok_or(UNKNOWN)?);
+                not_rows.push(part);
+            }
+        } else {
+            parts_of_index.push(index);
+        }
+        let rows_end = not_rows.iter().map(|handle| handle.offset).min().unwrap_or(list.offset);
+        Ok(Contents { index: parts_of_index, rows_end })
     }
 
     /// Reads the blocks of rows. They lie behind each other from the beginning of the file up to the first other one,
     /// so that no byte is left out.
-    fn check_rows(&self, index: Option<Vec<u8>>, others: &[(Vec<u8>, Handle)]) -> io::Result<Found> {
-        let Some(rows) = index.and_then(|index| row_blocks(&index)) else { return Ok(Found::Unknown) };
+    fn check_rows(&self, contents: &Contents) -> Result<(), Wrong> {
         let mut block = Vec::new();
         let mut next = 0;
-        for handle in rows {
-            if handle.offset != next || self.read(handle, &mut block)?.is_none() {
-                return Ok(handle.damaged());
+        for part in &contents.index {
+            for handle in blocks_of(part).ok_or(UNKNOWN)? {
+                if handle.offset != next {
+                    return Err(handle.damaged());
+                }
+                self.read(handle, &mut block)?;
+                next = handle.offset + handle.bytes + TRAILER_BYTES as u64;
             }
-            next = handle.offset + handle.bytes + TRAILER_BYTES as u64;
         }
-        let rows_end = others.iter().map(|(_, handle)| handle.offset).min();
-        Ok(if rows_end == Some(next) { Found::Whole } else { Found::Unknown })
+        if contents.rows_end == next { Ok(()) } else { Err(UNKNOWN) }
     }
 }
 
@@ -150,8 +223,8 @@ impl Handle {
         self.bytes.checked_add(TRAILER_BYTES as u64)?.checked_add(self.offset)
     }
 
-    fn damaged(self) -> Found {
-        Found::Damaged(Damage { offset: self.offset, bytes: self.bytes })
+    fn damaged(self) -> Wrong {
+        Wrong::Found(Found::Damaged(Damage { offset: self.offset, bytes: self.bytes }))
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
@@ -165,26 +238,39 @@ fn entries(block: &[u8]) -> Option<&[u8]> {
     block.get(..block.len().checked_sub(4 * (places + 1))?)
 }
 
-/// The blocks named by the list of blocks: entries of name and handle.
+/// The blocks named by the list of blocks.
 fn others(list: &[u8]) -> Option<Vec<(Vec<u8>, Handle)>> {
-    let mut rest = entries(list)?;
-    let mut others = Vec::new();
+    named(list)?.into_iter().map(|(name, mut value)| Some((name, Handle::decode(&mut value)?))).collect()
+}
+
+/// Entries of name and value, as the list of blocks and the properties have them. A name may begin as the one before.
+fn named(block: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
+    let mut rest = entries(block)?;
+    let mut named: Vec<(Vec<u8>, &[u8])> = Vec::new();
     while !rest.is_empty() {
-        // Every key is whole in this list: nothing is shared with the one before.
-        let _shared = varint(&mut rest)?;
+        let shared = varint(&mut rest)? as usize;
         let name_bytes = varint(&mut rest)? as usize;
         let value_bytes = varint(&mut rest)? as usize;
-        let name = rest.get(..name_bytes)?.to_vec();
-        let mut value = rest.get(name_bytes..name_bytes.checked_add(value_bytes)?)?;
-        rest = &rest[name_bytes + value_bytes..];
-        others.push((name, Handle::decode(&mut value)?));
+        let before = named.last().map_or(&[][..], |(name, _)| name);
+        let mut name = before.get(..shared)?.to_vec();
+        let (own, after) = rest.split_at_checked(name_bytes)?;
+        name.extend_from_slice(own);
+        let (value, after) = after.split_at_checked(value_bytes)?;
+        rest = after;
+        named.push((name, value));
     }
-    Some(others)
+    Some(named)
+}
+
+/// What the properties of a table say of its index.
+fn is_index_in_parts(properties: &[u8]) -> Option<bool> {
+    let (_, kind) = named(properties)?.into_iter().find(|(name, _)| name == INDEX_KIND)?;
+    Some(kind == INDEX_IN_PARTS)
 }
 
 /// The blocks named by an index, in their order: entries of key and handle. An entry whose key shares nothing with the
 /// one before has the whole handle, others the difference in length.
-fn row_blocks(index: &[u8]) -> Option<Vec<Handle>> {
+fn blocks_of(index: &[u8]) -> Option<Vec<Handle>> {
     let mut rest = entries(index)?;
     let mut blocks: Vec<Handle> = Vec::new();
     while !rest.is_empty() {
@@ -292,15 +378,20 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rocksdb::{BlockBasedOptions, DBCompressionType, Options, SstFileWriter};
+    use rocksdb::{BlockBasedIndexType, BlockBasedOptions, DBCompressionType, Options, SstFileWriter};
 
     const ROWS: u32 = 400;
 
-    /// A table of many blocks, with a packed index, as the database writes them.
-    fn table(path: &Path) {
+    /// A table of many blocks, with a packed index, as the database writes them; filter and index in parts or not.
+    fn table(path: &Path, is_in_parts: bool) {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_bloom_filter(10.0, false);
         blocks.set_block_size(256);
+        if is_in_parts {
+            blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+            blocks.set_partition_filters(true);
+            blocks.set_metadata_block_size(128);
+        }
         let mut options = Options::default();
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_block_based_table_factory(&blocks);
@@ -311,6 +402,9 @@ mod tests {
             writer.put(key, i.to_le_bytes()).expect("written");
         }
         writer.finish().expect("finished");
+        let listed = std::fs::read(path).expect("read");
+        let is_listed = listed.windows(FILTER_IN_PARTS.len()).any(|bytes| bytes == FILTER_IN_PARTS);
+        assert_eq!(is_listed, is_in_parts);
     }
 
     /// Flips a bit of every byte in turn; the bytes where that went unseen.
@@ -333,23 +427,27 @@ mod tests {
     fn a_flipped_bit_anywhere_is_damage() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("1.sst");
-        table(&path);
-        assert_eq!(check(&path, Scope::Everything).expect("read"), Found::Whole);
-        assert_eq!(unseen(&path, Scope::Everything), [0; 0]);
+        for is_in_parts in [false, true] {
+            table(&path, is_in_parts);
+            assert_eq!(check(&path, Scope::Everything).expect("read"), Found::Whole);
+            assert_eq!(unseen(&path, Scope::Everything), [0; 0]);
+        }
     }
 
     #[test]
     fn without_the_rows_a_flipped_bit_behind_them_is_damage() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("1.sst");
-        table(&path);
-        assert_eq!(check(&path, Scope::AllButRows).expect("read"), Found::Whole);
-        let unseen = unseen(&path, Scope::AllButRows);
-        // The rows are one piece from the beginning; the filter alone takes 10 bits for each.
-        let rows_end = unseen.len();
-        assert!(unseen.iter().copied().eq(0..rows_end), "{unseen:?}");
-        let bytes = path.metadata().expect("a size").len() as usize;
-        assert!(rows_end > 0 && rows_end < bytes - ROWS as usize * 10 / 8, "{rows_end} of {bytes}");
+        for is_in_parts in [false, true] {
+            table(&path, is_in_parts);
+            assert_eq!(check(&path, Scope::AllButRows).expect("read"), Found::Whole);
+            let unseen = unseen(&path, Scope::AllButRows);
+            // The rows are one piece from the beginning; the filter alone takes 10 bits for each.
+            let rows_end = unseen.len();
+            assert!(unseen.iter().copied().eq(0..rows_end), "{unseen:?}");
+            let bytes = path.metadata().expect("a size").len() as usize;
+            assert!(rows_end > 0 && rows_end < bytes - ROWS as usize * 10 / 8, "{rows_end} of {bytes}");
+        }
     }
 
     #[test]
