@@ -247,9 +247,9 @@ impl Keys {
         (self.group(slot, gno, SUB_PROFILE, 0), self.group(slot, gno, SUB_LEFT, 0))
     }
 
-    /// First and last-exclusive key of all members from a place in join order on.
-    pub fn members_from(&self, slot: Slot, gno: Gno, join_seq: u64) -> (Vec<u8>, Vec<u8>) {
-        (self.member(slot, gno, join_seq), self.group(slot, gno, SUB_LEFT, 0))
+    /// First and last-exclusive key of all members, in join order.
+    pub fn all_members(&self, slot: Slot, gno: Gno) -> (Vec<u8>, Vec<u8>) {
+        self.sub(slot, gno, SUB_MEMBER)
     }
 
     /// First and last-exclusive key of the members at these places in join order.

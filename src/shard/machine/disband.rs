@@ -90,7 +90,7 @@ impl Turn<'_, '_> {
         let counts_members = kind_of(job.kind).stores_members();
         let report = report_of(&job);
         let mut budget = DISBAND_CHUNK;
-        let (from, to) = self.writer.keys.members_from(slot, gno, 0);
+        let (from, to) = self.writer.keys.all_members(slot, gno);
         let members = self.next_rows(&mut job.gone_before, &from, &to, &mut budget)?;
         let mut by_shard: Vec<(ShardId, Vec<AccountText>)> = Vec::new();
         for (key, value) in members {

@@ -58,14 +58,15 @@ pub(super) fn group_of(
                 true
             })?;
         }
-        Some(members) => {
+        members => {
             profile = view.read(&keys.profile(slot, gno), decode::<ProfileRow>)?;
-            roster.each(0, facts.member_count.into(), |_, value| {
-                members.push(member_view(MemberRow::decode(value), facts.kind));
-                true
-            })?;
+            if let Some(members) = members {
+                roster.each(0, facts.member_count.into(), |_, value| {
+                    members.push(member_view(MemberRow::decode(value), facts.kind));
+                    true
+                })?;
+            }
         }
-        None => profile = view.read(&keys.profile(slot, gno), decode::<ProfileRow>)?,
     }
     let Some(profile) = profile else { panic!("group {id} has a header and no profile row") };
     if let Some(members) = &mut members {

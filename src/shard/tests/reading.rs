@@ -37,6 +37,15 @@ impl World {
     }
 }
 
+/// A group with several blocks of places, and its members in join order.
+fn a_group_of_801(world: &mut World) -> (GroupId, Vec<String>) {
+    world.limits.create_group_member = 2_000;
+    let mut all: Vec<String> = (0..800).map(|n| format!("m{n:03}")).collect();
+    let id = a_created_group(world, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    all.insert(0, "ann".to_owned());
+    (id, all)
+}
+
 fn imported(name: &str, role: Role, joined: u64) -> ImportedMember {
     ImportedMember { account: account(name), role, joined: Stamp(joined), msg_seq: 0 }
 }
@@ -79,10 +88,7 @@ fn members_are_listed_by_joining_time_also_after_an_import() {
 #[test]
 fn offsets_count_members_whoever_has_left() {
     let mut world = World::new();
-    world.limits.create_group_member = 2_000;
-    let mut all: Vec<String> = (0..800).map(|n| format!("m{n:03}")).collect();
-    let id = a_created_group(&mut world, &all.iter().map(String::as_str).collect::<Vec<_>>());
-    all.insert(0, "ann".to_owned());
+    let (id, all) = a_group_of_801(&mut world);
     let gone: [Vec<usize>; 4] = [vec![], vec![400], vec![1, 2, 255, 256, 257], (258..400).collect()];
     let mut left = all.clone();
     for places in gone {
@@ -103,10 +109,7 @@ fn offsets_count_members_whoever_has_left() {
 #[test]
 fn lists_go_around_places_that_were_left() {
     let mut world = World::new();
-    world.limits.create_group_member = 2_000;
-    let mut all: Vec<String> = (0..800).map(|n| format!("m{n:03}")).collect();
-    let id = a_created_group(&mut world, &all.iter().map(String::as_str).collect::<Vec<_>>());
-    all.insert(0, "ann".to_owned());
+    let (id, all) = a_group_of_801(&mut world);
     let check = |world: &World, left: &[String]| {
         for offset in [0, 100, 199, 200, 201, left.len() - 1, left.len()] {
             let page = world.page(&id, &[], PageStart::Offset(offset as u64), 150);
