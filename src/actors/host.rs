@@ -12,32 +12,33 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use muster_cluster::{DiskError, Leadership, Lookup, Rows, ShardHandle, ShardId};
+use muster_cluster::{Leadership, Lookup, Rows, ShardHandle, ShardId};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
+use self::limits::count_unreadable;
+use super::SubmitError;
 use super::active::{Active, ActiveGroups};
 use super::courier::Courier;
 use super::group::{ACTIVE_GROUP_BYTES, GroupActor};
 use super::inbox::{Held, Inbox};
 use super::message::{
-    Again, AppliedEntries, Badge, Cancel, ChangeAccounts, Deliver, EntryOrigin, Flush, Grant, GroupKey, Introduced,
-    LeadershipChanged, Loaded, Mint, MintOrigin, Origin, ProposalRefused, Received, Recovered, Reserve, Reserved,
-    RowsReplaced, SettleInbox, Settled, Submit, Turn, TurnFor,
+    Again, AppliedEntries, Badge, ChangeAccounts, EntryOrigin, Flush, GroupKey, Introduced, LeadershipChanged, Loaded,
+    Mint, MintOrigin, Origin, ProposalRefused, Recovered, Reserved, RowsReplaced, Settled, Submit, Turn, TurnFor,
 };
-use super::neighbours::{Neighbours, Wanted};
-use super::quota::{day_of, takes_of};
+use super::neighbours::Neighbours;
 use super::recovering::Recovering;
 use super::reservations::Reservations;
-use super::{ReadError, SubmitError};
-use crate::group::{AppLimit, Limits};
 use crate::id::{AccountId, AppId};
 use crate::metrics;
 use crate::shard::{
-    AccountsEntry, AppliedProposal, Head, InFlight, Item, ItemRef, Job, Lookups, Outcome, Proposer, RequestAnswer,
-    buckets_searched, minted_of, recover, shard_of_account, shard_of_app, shard_of_quota,
+    AccountsEntry, AppliedProposal, Head, InFlight, Item, Job, Lookups, Outcome, Proposer, RequestAnswer,
+    buckets_searched, minted_of, recover, shard_of_account,
 };
 use crate::time::{Clock, Stamp};
+
+mod delivery;
+mod limits;
 
 /// How the hosts of a node are set up; by section, from the configuration.
 #[derive(Clone, Debug)]
@@ -76,20 +77,8 @@ impl Default for HostOptions {
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// A pause between two steps of a disband, so that it yields to commands.
 const JOB_PAUSE: Duration = Duration::from_millis(1);
-/// An account is far from its limit only if so many groups are missing; with smaller limits the holder is always asked.
-const FAR_GROUPS_MIN: u64 = 1000;
-/// What was received waits so long for an entry that leaves anyway: an entry of its own costs as much as a command.
-/// The sender has it on disk, and who wants to read it does not wait for this.
-const INBOX_LINGER: Duration = Duration::from_millis(5);
 /// Proposals between a host and its log: more than may be in flight never wait here.
 const PROPOSE_CHANNEL: usize = 4;
-
-const NO_HOLDER: SubmitError = SubmitError::Unavailable { what: "the holder of a limit has no leader" };
-
-fn count_unreadable(error: &DiskError) -> SubmitError {
-    tracing::error!(%error, "a count cannot be read");
-    SubmitError::Unavailable { what: "a limit's rows cannot be read" }
-}
 
 /// Which shards led here have recovered, by shard.
 ///
@@ -349,201 +338,6 @@ impl ShardHost {
         leading.groups.insert(active, Instant::now());
     }
 
-    /// Asks the holders of the limits that the command meets; most commands are far from all of them.
-    fn reserve(&mut self, submit: Submit, ctx: &mut Context<Self>) {
-        let Submit { key, command, limits, request, unknown, call, .. } = submit;
-        let takes = takes_of(&command, &limits);
-        let mut reserved = Reserved::default();
-        let Some(leading) = self.leading.as_ref() else { return };
-        if takes.quota {
-            reserved.quota_day = Some(day_of(Stamp(self.clock.now()), &limits));
-        }
-        let near = self.near_limit(key.app, &takes.accounts, &limits);
-        let near = near.and_then(|near| Ok((near, self.near_app_limits(key.app, takes.app_limits, &limits)?)));
-        let (near, near_app) = match near {
-            Ok(near) => near,
-            Err(error) => {
-                call.span().in_scope(|| tracing::error!(%error, "a count cannot be read"));
-                call.answer(Err(SubmitError::Unavailable { what: "a limit's rows cannot be read" }));
-                return;
-            }
-        };
-        let turn = Turn { command, limits: limits.clone(), request, is_first: false, unknown, call, reserved };
-        let ask_quota = takes.adds_group.then_some(turn.reserved.quota_day).flatten();
-        if near.is_empty() && ask_quota.is_none() && near_app.is_empty() {
-            self.dispatch(key, turn, ctx);
-            return;
-        }
-        let term = leading.shared.term;
-        let wanted = Wanted { app: key.app, limits, accounts: near, quota_day: ask_quota, app_limits: near_app };
-        let asked = self.ask(wanted, turn.call.deadline());
-        ctx.spawn(asked.into_actor(self).map(move |granted, host, ctx| {
-            let mut turn = turn;
-            match granted {
-                Ok(grant) => {
-                    turn.reserved.full = grant.full;
-                    turn.reserved.held = grant.held;
-                    turn.reserved.quota_spent = grant.quota_spent;
-                    turn.reserved.quota_held = grant.quota_held;
-                    turn.reserved.app_full = grant.app_full;
-                    turn.reserved.app_held = grant.app_held;
-                    if host.leading.as_ref().is_some_and(|l| l.shared.term == term) {
-                        host.dispatch(key, turn, ctx);
-                    } else {
-                        turn.call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
-                    }
-                }
-                Err(error) => turn.call.answer(Err(error)),
-            }
-        }));
-    }
-
-    /// The named accounts that are not far below `limits.groups_per_user`: their holders are asked. Others may be
-    /// behind in their rows by what is on its way, never by as much as the margin.
-    fn near_limit(&self, app: AppId, accounts: &[AccountId], limits: &Limits) -> Result<Vec<AccountId>, DiskError> {
-        let mut near = Vec::new();
-        if limits.groups_per_user == 0 {
-            return Ok(near);
-        }
-        let margin = (limits.groups_per_user / 2).max(FAR_GROUPS_MIN);
-        for account in accounts {
-            let Some(peer) = self.neighbours.peer(self.shard_of_account(app, account)) else { continue };
-            let far = match peer.lookups.joined_count_now(app, account)? {
-                Lookup::Found(joined_count) => joined_count.saturating_add(margin) < limits.groups_per_user,
-                Lookup::Absent => margin < limits.groups_per_user,
-                Lookup::Cold => false,
-            };
-            if !far {
-                near.push(account.clone());
-            }
-        }
-        Ok(near)
-    }
-
-    /// The limits on all groups of the app that it is not far below of.
-    fn near_app_limits(
-        &self,
-        app: AppId,
-        app_limits: Vec<AppLimit>,
-        limits: &Limits,
-    ) -> Result<Vec<AppLimit>, DiskError> {
-        let mut near = Vec::new();
-        for limit in app_limits {
-            let max = limit.of(limits);
-            let margin = (max / 2).max(FAR_GROUPS_MIN);
-            if margin >= max || count_groups(&self.neighbours, app, limit)?.saturating_add(margin) >= max {
-                near.push(limit);
-            }
-        }
-        Ok(near)
-    }
-
-    /// Answers from what is known now, or after what was received is applied.
-    ///
-    /// What is full may have become less so by messages that were received and are not applied: their senders were
-    /// answered and rely on them. So a limit refuses only after they are. What has room may have less: places that
-    /// an earlier leadership held are forgotten while the messages that settle them are still on their way. So the
-    /// first grant of a leadership waits, too.
-    fn grant(&mut self, reserve: Reserve, mark: u64, ctx: &mut Context<Self>) {
-        let Some(leading) = self.leading.as_mut() else {
-            let _ = reserve.reply.send(Err(NO_HOLDER));
-            return;
-        };
-        let groups = |limit| count_groups(&self.neighbours, reserve.app, limit);
-        match leading.reservations.room(&leading.shared.lookups, &reserve, mark, groups) {
-            Ok(room) if room.is_enough() && leading.is_counted => {
-                let grant = leading.reservations.hold(reserve.app, room, Instant::now());
-                let _ = reserve.reply.send(Ok(grant));
-            }
-            Ok(_) => {
-                let (reply, applied) = tokio::sync::oneshot::channel();
-                leading.inbox.wait(reply);
-                let term = leading.shared.term;
-                self.schedule_inbox(ctx);
-                // However the wait ended: without a leadership the answer is that there is no holder.
-                ctx.spawn(applied.into_actor(self).map(move |applied, host, _| {
-                    let leading = host.leading.as_mut().filter(|leading| leading.shared.term == term);
-                    if let (Some(leading), Ok(Ok(()))) = (leading, applied) {
-                        leading.is_counted = true;
-                    }
-                    host.grant_now(reserve, term, mark);
-                }));
-            }
-            Err(error) => {
-                let _ = reserve.reply.send(Err(count_unreadable(&error)));
-            }
-        }
-    }
-
-    /// Holds what there is room for now.
-    fn grant_now(&mut self, reserve: Reserve, term: u64, mark: u64) {
-        let groups = |limit| count_groups(&self.neighbours, reserve.app, limit);
-        let granted = match self.leading.as_mut().filter(|leading| leading.shared.term == term) {
-            Some(leading) => match leading.reservations.room(&leading.shared.lookups, &reserve, mark, groups) {
-                Ok(room) => Ok(leading.reservations.hold(reserve.app, room, Instant::now())),
-                Err(error) => Err(count_unreadable(&error)),
-            },
-            None => Err(NO_HOLDER),
-        };
-        let _ = reserve.reply.send(granted);
-    }
-
-    /// Asks the holders of limits, each once for all that it holds.
-    fn ask(
-        &self,
-        wanted: Wanted,
-        deadline: Instant,
-    ) -> impl Future<Output = Result<Grant, SubmitError>> + 'static + use<> {
-        let Wanted { app, limits, accounts, quota_day, app_limits } = wanted;
-        let nothing = || Wanted { app, limits: limits.clone(), accounts: vec![], quota_day: None, app_limits: vec![] };
-        let mut by_shard: Vec<(ShardId, Wanted)> = Vec::new();
-        let mut at = |shard: ShardId| match by_shard.iter().position(|(s, _)| *s == shard) {
-            Some(at) => at,
-            None => {
-                by_shard.push((shard, nothing()));
-                by_shard.len() - 1
-            }
-        };
-        let places: Vec<usize> = accounts.iter().map(|account| at(self.shard_of_account(app, account))).collect();
-        let quota_place = quota_day.map(|day| at(shard_of_quota(app, day, self.shards)));
-        let app_place = (!app_limits.is_empty()).then(|| at(shard_of_app(app, self.shards)));
-        for (place, account) in places.into_iter().zip(accounts) {
-            by_shard[place].1.accounts.push(account);
-        }
-        if let Some(place) = quota_place {
-            by_shard[place].1.quota_day = quota_day;
-        }
-        if let Some(place) = app_place {
-            by_shard[place].1.app_limits = app_limits;
-        }
-        let neighbours = self.neighbours.clone();
-        async move {
-            let asked = by_shard.into_iter().map(|(shard, wanted)| neighbours.reserve(shard, wanted, deadline));
-            let mut all = Grant::default();
-            let mut failure = None;
-            for grant in futures::future::join_all(asked).await {
-                let grant = match grant {
-                    Ok(grant) => grant,
-                    Err(error) => {
-                        failure = Some(error);
-                        continue;
-                    }
-                };
-                all.full.extend(grant.full);
-                all.held.extend(grant.held);
-                all.quota_spent |= grant.quota_spent;
-                all.quota_held |= grant.quota_held;
-                all.app_full = all.app_full.or(grant.app_full);
-                all.app_held.extend(grant.app_held);
-            }
-            let Some(error) = failure else { return Ok(all) };
-            // Nothing comes of the command, so what others hold for it is free.
-            let Grant { held, quota_held, app_held, .. } = all;
-            neighbours.cancel(app, &Reserved { held, quota_held, quota_day, app_held, ..Reserved::default() });
-            Err(error)
-        }
-    }
-
     /// Does something that rests on this leadership: at once if that is known to last, else once it is confirmed.
     /// Not at all, if it is over.
     fn once_confirmed(&mut self, ctx: &mut Context<Self>, then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static) {
@@ -733,106 +527,6 @@ impl ShardHost {
         }
     }
 
-    /// Hands new outbox rows to their targets' hosts.
-    fn deliver(&mut self) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        // Of what is lost before all hosts are there to be spoken to nobody would notice for a while.
-        if self.neighbours.peers().is_empty() {
-            return;
-        }
-        for (target, rows) in leading.courier.due() {
-            let deliver = Deliver { source: self.shard, term: leading.shared.term, newest: None, rows };
-            self.neighbours.tell(target, deliver);
-        }
-    }
-
-    /// Makes itself heard: as a source, to those who wait for an answer of its leader, and as a target, which has to
-    /// know what earlier leaderships may have received.
-    fn begin(&mut self) {
-        self.deliver();
-        let Some(leading) = self.leading.as_ref() else { return };
-        for other in (0..self.shards).map(ShardId).filter(|other| *other != self.shard) {
-            let heard_of = Deliver { source: self.shard, term: leading.shared.term, newest: None, rows: Vec::new() };
-            self.neighbours.tell(other, heard_of);
-        }
-        self.ask_sources();
-        self.catch_up();
-    }
-
-    /// Asks those who have not answered: their shards may have had no leader.
-    fn ask_sources(&self) {
-        let Some(leading) = self.leading.as_ref() else { return };
-        for source in leading.recovering.unanswered() {
-            self.say_received(source, leading.inbox.applied_through(source), false, true);
-        }
-    }
-
-    /// What is held beyond what is applied is to be claimed only once this leadership is confirmed.
-    fn say_received(&self, source: ShardId, through: u64, again: bool, asks: bool) {
-        let Some(leading) = self.leading.as_ref() else { return };
-        let applied = leading.inbox.applied_through(source);
-        let received = Received { target: self.shard, term: leading.shared.term, through, applied, again, asks };
-        self.neighbours.tell(source, received);
-    }
-
-    /// Tells a target's leader which row for it is the newest, as of after it asked.
-    ///
-    /// Whatever earlier leaders of it said they had received is not newer: it went through this leadership, or through
-    /// one before it, whose rows were all applied when this one began.
-    fn say_newest(&mut self, target: ShardId, target_term: u64, ctx: &mut Context<Self>) {
-        self.once_confirmed(ctx, move |host, _| {
-            let Some(leading) = host.leading.as_ref() else { return };
-            let newest = Some((target_term, leading.courier.newest(target)));
-            let answer = Deliver { source: host.shard, term: leading.shared.term, newest, rows: Vec::new() };
-            host.neighbours.tell(target, answer);
-        });
-    }
-
-    /// Says that this leadership has recovered, when it has.
-    fn catch_up(&mut self) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        leading.recovering.catch_up(&leading.inbox);
-        if leading.recovering.is_over() {
-            self.neighbours.recovered().set(self.shard, Some(leading.shared.term));
-        }
-    }
-
-    fn release_indexed(&mut self) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        let (courier, index_wait) = (&leading.courier, self.options.index_wait);
-        for unindexed in leading.unindexed.extract_if(.., |u| {
-            u.needs.iter().all(|(target, seq)| courier.received(*target) >= *seq) || u.since.elapsed() >= index_wait
-        }) {
-            unindexed.entries.into_iter().for_each(answer);
-        }
-        for job in leading.courier.told() {
-            self.neighbours.disbanding().end(self.shard, job);
-        }
-    }
-
-    /// Proposes what was received if somebody waits for it; else it rides in the next entry, or leaves in a while.
-    fn schedule_inbox(&mut self, ctx: &mut Context<Self>) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        if leading.inbox.is_awaited() {
-            self.propose_inbox();
-        } else if leading.inbox.has_due() && !std::mem::replace(&mut leading.is_lingering, true) {
-            ctx.run_later(INBOX_LINGER, |host, _| {
-                if let Some(leading) = host.leading.as_mut() {
-                    leading.is_lingering = false;
-                }
-                host.propose_inbox();
-            });
-        }
-    }
-
-    fn propose_inbox(&mut self) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        for (source, rows) in leading.inbox.due() {
-            let item = ItemRef::inbox(source.0, rows.iter().map(|(seq, effects)| (*seq, effects.as_slice())));
-            leading.shared.push(item.encode(), Origin::Inbox { source });
-        }
-    }
-
     fn sweep(&mut self) {
         self.forget_stopped();
         let Some(leading) = self.leading.as_mut() else { return };
@@ -855,15 +549,6 @@ impl ShardHost {
         self.ask_sources();
         self.release_indexed();
     }
-}
-
-/// The groups of an app that a limit is about: every shard counts its own.
-fn count_groups(neighbours: &Neighbours, app: AppId, limit: AppLimit) -> Result<u64, DiskError> {
-    let mut count = 0;
-    for (shard, peer) in neighbours.peers().iter().enumerate() {
-        count += peer.lookups.groups(ShardId(shard as u16), app, limit.kinds())?;
-    }
-    Ok(count)
 }
 
 /// Hands proposals to the log one after the other, so that they keep their order.
@@ -1172,115 +857,6 @@ impl Handler<ProposalRefused> for ShardHost {
                 Origin::DropRequests => {}
                 origin => self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" }),
             }
-        }
-    }
-}
-
-impl Handler<Deliver> for ShardHost {
-    type Result = ();
-
-    fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        let Deliver { source, term, newest, rows } = deliver;
-        let Some((through, again)) = leading.inbox.receive(source, term, rows) else { return };
-        // An answer to an earlier leadership says nothing of what that one received afterwards.
-        if let Some((_, newest)) = newest.filter(|(asked_in, _)| *asked_in == leading.shared.term) {
-            leading.recovering.answered(source, newest);
-        }
-        let asks = leading.recovering.is_unanswered(source);
-        self.catch_up();
-        // It is a promise to whoever waits for it: a leader that was deposed meanwhile cannot keep it.
-        self.once_confirmed(ctx, move |host, _| host.say_received(source, through, again, asks));
-        self.schedule_inbox(ctx);
-    }
-}
-
-impl Handler<Received> for ShardHost {
-    type Result = ();
-
-    fn handle(&mut self, received: Received, ctx: &mut Self::Context) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        let Received { target, term, through, applied, again, asks } = received;
-        leading.courier.receipt(target, term, through, applied, again);
-        // The truncation rides in this shard's next entry; the sweep sends it when there is none.
-        if !leading.shared.proposer.borrow().is_empty()
-            && let Some(through) = leading.courier.acknowledge(target)
-        {
-            let item = Item::OutboxAck { target: target.0, through };
-            leading.shared.push(item.encode(), Origin::OutboxAck { target, through });
-        }
-        self.deliver();
-        if asks {
-            self.say_newest(target, term, ctx);
-        }
-        self.release_indexed();
-    }
-}
-
-impl Handler<SettleInbox> for ShardHost {
-    type Result = ();
-
-    fn handle(&mut self, settle: SettleInbox, ctx: &mut Self::Context) {
-        let Some(leading) = self.leading.as_mut() else {
-            let _ = settle.reply.send(Err(ReadError::Unavailable { what: "this node does not lead the shard" }));
-            return;
-        };
-        leading.inbox.wait(settle.reply);
-        self.schedule_inbox(ctx);
-    }
-}
-
-impl Handler<Reserve> for ShardHost {
-    type Result = ();
-
-    /// The answer rests on this leadership, and on the rows of other shards where groups of an app are counted: a
-    /// leader that was deposed grants nothing, and every group that was acknowledged is counted.
-    fn handle(&mut self, reserve: Reserve, ctx: &mut Self::Context) {
-        let Some(leading) = self.leading.as_ref() else {
-            let _ = reserve.reply.send(Err(NO_HOLDER));
-            return;
-        };
-        let leadership = Leadership { term: leading.shared.term };
-        if !leading.is_counted && !self.neighbours.recovered().contains(self.shard, leadership) {
-            let _ = reserve.reply.send(Err(SubmitError::Unavailable { what: "the holder of a limit is recovering" }));
-            return;
-        }
-        let mark = leading.reservations.mark();
-        let others: Vec<ShardHandle> = match reserve.app_limits.is_empty() {
-            true => Vec::new(),
-            false => {
-                let peers = self.neighbours.peers().iter().map(|peer| peer.handle.clone());
-                peers.filter(|handle| handle.id() != self.shard).collect()
-            }
-        };
-        let handle = self.handle.clone();
-        let mut current = Box::pin(async move {
-            let others = futures::future::try_join_all(others.iter().map(ShardHandle::read_barrier));
-            futures::try_join!(handle.confirm(leadership), others).is_ok()
-        });
-        let go_on = move |is_current, host: &mut Self, ctx: &mut Context<Self>| {
-            let leads = host.leading.as_ref().is_some_and(|l| l.shared.term == leadership.term);
-            if is_current && leads {
-                host.grant(reserve, mark, ctx);
-            } else {
-                let _ = reserve.reply.send(Err(NO_HOLDER));
-            }
-        };
-        match (&mut current).now_or_never() {
-            Some(is_current) => go_on(is_current, self, ctx),
-            None => {
-                ctx.spawn(current.into_actor(self).map(go_on));
-            }
-        }
-    }
-}
-
-impl Handler<Cancel> for ShardHost {
-    type Result = ();
-
-    fn handle(&mut self, cancel: Cancel, _ctx: &mut Self::Context) {
-        if let Some(leading) = self.leading.as_mut() {
-            leading.reservations.cancel(cancel, Instant::now());
         }
     }
 }
