@@ -7,10 +7,13 @@ use std::fs;
 
 /// Bytes of a page. Source: proc_pid_statm(5); Muster builds for x86-64 and for arm64 kernels with pages of 4 KiB.
 const PAGE_BYTES: u64 = 4096;
-/// Caches fill and queues find their length first: what is compared begins then.
+/// Caches fill and queues find their length in the first fifth of a run: two minutes of ten. What is compared begins then.
 ///
-/// Source: the promise under overload, "flat after the first two minutes".
-pub const SETTLED_SECS: usize = 120;
+/// Source: the promise under overload, "flat after the first two minutes" of ten.
+const SETTLING_SHARE: usize = 5;
+/// What is compared are means of so many seconds: rows are written in waves, which collect in memory for some seconds
+/// and are gone then.
+const MEAN_SECS: usize = 60;
 
 /// Resident memory of some processes together, in MiB; one number per second of a run, the first from its beginning.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,16 +49,21 @@ impl Memory {
         self.by_sec.iter().copied().reduce(f64::max)
     }
 
-    /// The value at [`SETTLED_SECS`], in a run that is long enough.
-    pub fn settled(&self) -> Option<f64> {
-        self.by_sec.get(SETTLED_SECS).copied()
+    /// Means of whole minutes since it should have settled.
+    fn minutes(&self) -> impl Iterator<Item = f64> {
+        let settled = &self.by_sec[self.by_sec.len() / SETTLING_SHARE..];
+        settled.chunks_exact(MEAN_SECS).map(|minute| minute.iter().sum::<f64>() / MEAN_SECS as f64)
     }
 
-    /// The largest distance from [`Self::settled`] afterwards, in percent of it.
+    /// The mean of the first minute in which it should have settled, in a run that is long enough.
+    pub fn settled(&self) -> Option<f64> {
+        self.minutes().next()
+    }
+
+    /// The largest distance of the mean of a later minute from [`Self::settled`], in percent of it.
     pub fn drift_percent(&self) -> Option<f64> {
         let settled = self.settled().filter(|mb| *mb > 0.0)?;
-        let later = self.by_sec.iter().skip(SETTLED_SECS);
-        later.map(|mb| (mb - settled).abs() / settled * 100.0).reduce(f64::max)
+        self.minutes().skip(1).map(|mb| (mb - settled).abs() / settled * 100.0).reduce(f64::max)
     }
 }
 
@@ -79,17 +87,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_compared_begins_after_two_minutes() {
+    fn minutes_behind_the_first_fifth_are_compared() {
         let mut memory = Memory::default();
-        for sec in 0..SETTLED_SECS {
-            memory.note(sec, 10.0 + sec as f64);
-        }
-        assert_eq!((memory.settled(), memory.drift_percent()), (None, None));
-        for (sec, mb) in [(120, 200.0), (121, 204.0), (122, 190.0), (123, 201.0)] {
-            memory.note(sec, mb);
-        }
-        assert_eq!((memory.first(), memory.max(), memory.last()), (Some(10.0), Some(204.0), Some(201.0)));
-        assert_eq!((memory.settled(), memory.drift_percent()), (Some(200.0), Some(5.0)));
+        let mut take = |secs: usize, mb: &dyn Fn(usize) -> f64| {
+            let from = memory.by_sec().len();
+            (from..from + secs).for_each(|sec| memory.note(sec, mb(sec)));
+            memory.clone()
+        };
+        let settling = take(60, &|sec| 10.0 + sec as f64);
+        assert_eq!((settling.settled(), settling.drift_percent()), (None, None));
+        // Ups and downs within a minute are none between minutes.
+        let settled = take(60, &|sec| if sec % 2 == 0 { 150.0 } else { 250.0 });
+        assert_eq!(settled.drift_percent(), None);
+        take(60, &|_| 190.0);
+        take(60, &|_| 206.0);
+        let all = take(60, &|_| 200.0);
+        assert_eq!((all.settled(), all.drift_percent()), (Some(200.0), Some(5.0)));
+        assert_eq!((all.first(), all.max(), all.last()), (Some(10.0), Some(250.0), Some(200.0)));
     }
 
     #[test]

@@ -97,10 +97,12 @@ impl OpenLoop {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MemoryFigures {
     pub rss_mb_first: f64,
-    /// After 120 s: from then on it should stay as it is. Absent in a shorter run, as the next one.
+    /// The mean of a minute behind the first fifth of the run: from then on it should stay as it is. Absent in a run of
+    /// less than 75 s.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rss_mb_120s: Option<f64>,
-    /// The largest distance from `rss_mb_120s` afterwards, in percent of it.
+    pub rss_mb_settled: Option<f64>,
+    /// The largest distance of the mean of a later minute from `rss_mb_settled`, in percent of it. Absent in a run of
+    /// less than 150 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_drift_percent: Option<f64>,
     pub rss_mb_max: f64,
@@ -112,7 +114,7 @@ impl MemoryFigures {
     pub fn of(memory: &Memory) -> Option<Self> {
         Some(Self {
             rss_mb_first: round(memory.first()?, 1),
-            rss_mb_120s: memory.settled().map(|mb| round(mb, 1)),
+            rss_mb_settled: memory.settled().map(|mb| round(mb, 1)),
             rss_drift_percent: memory.drift_percent().map(|percent| round(percent, 2)),
             rss_mb_max: round(memory.max()?, 1),
             rss_mb_last: round(memory.last()?, 1),
@@ -255,11 +257,11 @@ impl Figures {
             None => line(&mut out, format_args!("  servers     CPU not known: no --pid, or one that ended")),
         }
         if let Some(memory) = &self.memory {
-            let at = memory.rss_mb_120s.map_or("not reached".to_owned(), |mb| format!("{mb:.0} MiB"));
+            let at = memory.rss_mb_settled.map_or("not reached".to_owned(), |mb| format!("{mb:.0} MiB"));
             line(
                 &mut out,
                 format_args!(
-                    "  memory      first {:.0} MiB, after 120 s {at}, max {:.0} MiB, last {:.0} MiB",
+                    "  memory      first {:.0} MiB, settled {at}, max {:.0} MiB, last {:.0} MiB",
                     memory.rss_mb_first, memory.rss_mb_max, memory.rss_mb_last
                 ),
             );
