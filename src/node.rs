@@ -12,7 +12,7 @@ use actix_web::{App, HttpServer};
 use bytes::Bytes;
 use muster_cluster::{
     Attendant, Cluster, ClusterOptions, DiskObserver, DiskOptions, Health, NetOptions, NodeId, NodesObserver,
-    NodesOptions, OpenError, Tls, TlsError, TlsFiles,
+    NodesOptions, OpenError, StoppedNode, Tls, TlsError, TlsFiles,
 };
 use rustc_hash::FxHashMap;
 use socket2::SockRef;
@@ -25,7 +25,7 @@ use crate::api::forward::{Answering, BackDoor, FORWARDED, Nodes};
 use crate::config::{self, AccountMode, AppSettings, Config, ConfigError};
 use crate::id::{AccountId, AppId};
 use crate::metrics;
-use crate::shard::Doctor;
+use crate::shard::look_through;
 
 pub use crate::shard::Findings;
 
@@ -92,9 +92,8 @@ pub fn prepare_process() {
 /// # Errors
 /// [`OpenError`] if the folder is in use, damaged or no data folder.
 pub fn examine(data_dir: &Path) -> Result<Findings, OpenError> {
-    let mut doctor = Doctor::default();
-    let shards = muster_cluster::examine(data_dir, |key, value| doctor.row(key, value))?;
-    Ok(doctor.finish(shards))
+    let node = StoppedNode::open(data_dir)?;
+    look_through(node.shards(), |slots, each| node.scan(slots, each))
 }
 
 /// A running node.

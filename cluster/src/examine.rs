@@ -1,11 +1,12 @@
 //! A data folder read from outside: no replica is started, nothing is applied.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use crate::disk::{DiskObserver, DiskOptions, FIRST_GENERATION, Family, Folder, Rocks, Storage};
 use crate::handle::OpenError;
 use crate::raft::{Kind, range, stored_meta};
-use crate::slot::{ShardId, places};
+use crate::slot::shard_at;
 
 /// Small: whoever examines a folder reads every row once.
 fn options() -> DiskOptions {
@@ -20,29 +21,51 @@ fn options() -> DiskOptions {
     }
 }
 
-/// Calls `each` with every state row of a folder that no process uses; returns how many shards it holds.
+/// A folder that no process uses, and none does while this is there.
 ///
 /// Entries that are committed and not applied yet stay in the log: the rows are those of one moment of each shard.
-///
-/// # Errors
-/// [`OpenError`] for a folder in use, damaged, newer or absent.
-pub fn examine(data_dir: &Path, mut each: impl FnMut(&[u8], &[u8])) -> Result<u16, OpenError> {
-    let folder = Folder::open_present(data_dir)?;
-    let shards = folder.identity().shards;
-    let storage = Rocks::open(folder, &options())?;
-    let view = storage.snapshot();
-    for shard in (0..shards).map(ShardId) {
-        let generation = stored_meta(shard, Kind::Generation, |key, found| storage.get(Family::Meta, key, found))
-            .map_err(|e| OpenError::of(data_dir, e))?;
-        let generation = generation.unwrap_or(FIRST_GENERATION);
-        for slot in places(shard, shards).into_iter().flatten() {
-            let (from, to) = range(slot, generation);
+pub struct StoppedNode {
+    storage: Rocks,
+    shards: u16,
+    data_dir: PathBuf,
+}
+
+impl StoppedNode {
+    /// Opens the folder, and looks through all of its files for damage.
+    ///
+    /// # Errors
+    /// [`OpenError`] for a folder in use, damaged, newer or absent.
+    pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        let folder = Folder::open_present(data_dir)?;
+        let shards = folder.identity().shards;
+        let storage = Rocks::open(folder, &options())?;
+        Ok(Self { storage, shards, data_dir: data_dir.to_owned() })
+    }
+
+    /// How many shards it holds, beside the meta group.
+    pub fn shards(&self) -> u16 {
+        self.shards
+    }
+
+    /// Calls `each` with the slot, key and value of every state row of a range of slots in key order. Rows of
+    /// generations that are not, or not yet, their shard's are left out.
+    ///
+    /// # Errors
+    /// The disk has failed.
+    pub fn scan(&self, slots: Range<u16>, mut each: impl FnMut(u16, &[u8], &[u8])) -> Result<(), OpenError> {
+        let failed = |error| OpenError::of(&self.data_dir, error);
+        let view = self.storage.snapshot();
+        for slot in slots {
+            let shard = shard_at(slot, self.shards);
+            let generation =
+                stored_meta(shard, Kind::Generation, |key, found| self.storage.get(Family::Meta, key, found));
+            let (from, to) = range(slot, generation.map_err(failed)?.unwrap_or(FIRST_GENERATION));
             let all = view.scan(&from, &to, &mut |key, value| {
-                each(key, value);
+                each(slot, key, value);
                 true
             });
-            all.map_err(|error| OpenError::of(data_dir, error))?;
+            all.map_err(failed)?;
         }
+        Ok(())
     }
-    Ok(shards)
 }

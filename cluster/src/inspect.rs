@@ -14,7 +14,7 @@ use crate::disk::{Disk, DiskError, FIRST_GENERATION, Family, Snapshot};
 use crate::handle::Cluster;
 use crate::meta::META;
 use crate::raft::{Applied, Kind, stored_meta};
-use crate::slot::{SLOTS, ShardId, Slot, places, shard_of_slot};
+use crate::slot::{ShardId, places, shard_at};
 
 /// How often somebody who waits for an index looks whether it is there.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -175,11 +175,7 @@ impl NodeView<'_> {
 
     /// The generation that rows of a slot are current under.
     fn generation(&self, slot: u16) -> Result<u32, DiskError> {
-        let shard = match slot.checked_sub(SLOTS) {
-            None => shard_of_slot(Slot(slot), self.shards),
-            Some(shard) if shard < self.shards => ShardId(shard),
-            Some(_) => META,
-        };
+        let shard = shard_at(slot, self.shards);
         Ok(self.meta(shard, Kind::Generation)?.unwrap_or(FIRST_GENERATION))
     }
 

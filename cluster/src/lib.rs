@@ -24,7 +24,7 @@ pub mod testing;
 
 pub use application::{Committed, Keeps, Payload, Release, ShardMachine, Transaction};
 pub use disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, Family, Health, Lookup, Row, Rows, View};
-pub use examine::examine;
+pub use examine::StoppedNode;
 pub use handle::{
     BarrierError, Cluster, ClusterOptions, Leadership, NodesObserver, NodesOptions, OpenError, ProposeError, Proposed,
     ReadPolicy, ShardHandle,

@@ -29,6 +29,16 @@ pub fn shard_of_slot(slot: Slot, shards: u16) -> ShardId {
     ShardId((u32::from(slot.0) * u32::from(shards) / u32::from(SLOTS)) as u16)
 }
 
+/// The shard whose rows lie in a slot: the reverse of [`places`].
+pub(crate) fn shard_at(slot: u16, shards: u16) -> ShardId {
+    match slot.checked_sub(SLOTS) {
+        None => shard_of_slot(Slot(slot), shards),
+        Some(shard) if shard < shards => ShardId(shard),
+        // That of the meta group, as `places` says.
+        Some(_) => ShardId(slot),
+    }
+}
+
 /// The slots that rows of a shard lie in: those that ids hash to, and one behind all of these for what belongs to the
 /// shard as a whole. The meta group has one slot of its own.
 pub(crate) fn places(shard: ShardId, shards: u16) -> Vec<Range<u16>> {
@@ -43,6 +53,7 @@ pub(crate) fn places(shard: ShardId, shards: u16) -> Vec<Range<u16>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meta::META;
 
     #[test]
     fn every_slot_has_one_shard() {
@@ -56,6 +67,12 @@ mod tests {
                 assert_eq!(places[1], SLOTS + shard..SLOTS + shard + 1);
             }
             assert_eq!(next, SLOTS);
+            let all = (0..shards).map(ShardId).chain([META]);
+            for (shard, slot) in
+                all.flat_map(|shard| places(shard, shards).into_iter().flatten().map(move |s| (shard, s)))
+            {
+                assert_eq!(shard_at(slot, shards), shard, "{slot} of {shards}");
+            }
         }
     }
 }

@@ -4,20 +4,23 @@
 //! lists against rosters (with messages still on their way folded in), sequences against the rows that they number.
 //! It changes nothing and needs no running node; `running.rs` has it look through one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
-use muster_cluster::{ShardId, Slot, shard_of_slot};
+use muster_cluster::{SLOTS, ShardId, Slot, shard_of_slot};
 
+use self::lists::{Lists, Suspects};
 use self::one_group::OneGroup;
 use super::codes::{Head, kind_byte};
 use super::entry::Effect;
 use crate::id::{AccountId, AppId, Gno, GroupId};
 use crate::store::keys;
 use crate::store::{
-    AccountHeader, BanRow, GroupHeader, IdentityRow, JobRow, JoinedRow, Key, MemberRow, OutboxHead, ShardRow, decode,
+    AccountHeader, BanRow, GroupHeader, IdentityRow, JobRow, Key, MemberRow, OutboxHead, ShardRow, decode,
 };
 
 mod accounts;
+mod lists;
 mod one_group;
 mod queues;
 mod running;
@@ -26,61 +29,10 @@ pub use running::{Examined, examine};
 
 /// Differences that are listed; the rest are counted.
 pub const DIFFERENCES_LISTED_MAX: usize = 1000;
+/// Differences that are kept until it is known which of them stay: some 10 MB.
+const DIFFERENCES_KEPT_MAX: usize = 100_000;
 
 type GroupNo = (Slot, Gno);
-type JoinedKey = (AppId, AccountId, Slot, Gno);
-
-/// Takes rows in any order and compares them in the end.
-///
-/// Whoever has them by slot may [close](Doctor::close) each slot behind its last row, and needs memory for one slot at a
-/// time; rows of shards as a whole must have come before. What remains are joined lists and rosters, which lie in
-/// different slots: of these it may take a [`Part`] of the accounts and look again for the next.
-#[derive(Default)]
-pub struct Doctor {
-    part: Part,
-    groups: BTreeMap<GroupNo, OneGroup>,
-    joined: BTreeMap<JoinedKey, JoinedRow>,
-    joined_counts: HashMap<(AppId, AccountId), u64>,
-    census: BTreeMap<(ShardId, AppId, u8), u64>,
-    accounts: HashMap<(AppId, AccountId), AccountHeader>,
-    feeds: HashMap<(AppId, AccountId), BTreeSet<u64>>,
-    shards: HashMap<ShardId, ShardRow>,
-    heads: HashMap<(ShardId, ShardId), OutboxHead>,
-    outbox: BTreeMap<(ShardId, ShardId, u64), Vec<Effect>>,
-    cursors: HashMap<(ShardId, ShardId), u64>,
-    /// Of slots that are closed: what joined lists should say, headers by kind, members still to be told of the end.
-    members: BTreeMap<JoinedKey, JoinedRow>,
-    headers: BTreeMap<(ShardId, AppId, u8), u64>,
-    disbanding: HashMap<GroupNo, HashSet<AccountId>>,
-    group_count: usize,
-    member_count: usize,
-    differences: Vec<String>,
-    rows: u64,
-}
-
-/// Some of the accounts, by their slots: the `index`th of `of` parts.
-#[derive(Clone, Copy, Debug)]
-pub struct Part {
-    pub index: u16,
-    pub of: u16,
-}
-
-impl Default for Part {
-    /// All of them.
-    fn default() -> Self {
-        Self { index: 0, of: 1 }
-    }
-}
-
-impl Part {
-    fn has(self, slot: Slot) -> bool {
-        slot.0 % self.of == self.index
-    }
-
-    fn has_account(self, app: AppId, account: &AccountId) -> bool {
-        self.of == 1 || self.has(keys::slot_of_account(app, account))
-    }
-}
 
 /// What the doctor found.
 #[derive(Debug)]
@@ -95,10 +47,117 @@ pub struct Findings {
     pub difference_count: usize,
 }
 
+/// Looks through the rows of a node. `scan` reads those of a range of slots in key order, with their slots, and must
+/// read the same ones each time: a second time when joined lists differ from rosters, to say which.
+///
+/// What it needs in memory does not grow with the rows there are: those of one slot, a thousandth of all or some 300
+/// bytes for each member of a huge group; messages on their way; sums of a few megabytes, see `lists.rs`.
+///
+/// # Errors
+/// Those of `scan`.
+pub fn look_through<E>(
+    shard_count: u16,
+    scan: impl FnMut(Range<u16>, &mut dyn FnMut(u16, &[u8], &[u8])) -> Result<(), E>,
+) -> Result<Findings, E> {
+    let mut findings = look_through_unlisted(shard_count, scan)?;
+    findings.differences.truncate(DIFFERENCES_LISTED_MAX);
+    Ok(findings)
+}
+
+/// The same with up to [`DIFFERENCES_KEPT_MAX`] differences.
+fn look_through_unlisted<E>(
+    shard_count: u16,
+    mut scan: impl FnMut(Range<u16>, &mut dyn FnMut(u16, &[u8], &[u8])) -> Result<(), E>,
+) -> Result<Findings, E> {
+    let mut doctor = Doctor::new(shard_count, Lists::summed(shard_count));
+    doctor.read(&mut scan)?;
+    let (mut findings, suspects) = doctor.finish();
+    if let Some(suspects) = suspects {
+        let mut again = Doctor::new(shard_count, Lists::of(suspects, shard_count));
+        again.read(&mut scan)?;
+        let found = again.finish_lists();
+        findings.difference_count += found.count;
+        findings.differences.extend(found.kept);
+    }
+    findings.differences.sort();
+    Ok(findings)
+}
+
+/// Differences in the order in which they are met.
+#[derive(Default)]
+struct Differences {
+    kept: Vec<String>,
+    count: usize,
+}
+
+impl Differences {
+    fn push(&mut self, what: String) {
+        self.count += 1;
+        if self.kept.len() < DIFFERENCES_KEPT_MAX {
+            self.kept.push(what);
+        }
+    }
+}
+
+/// Takes rows of shards as a whole, then those of slots, and compares the rows of each slot behind its last one. What
+/// remains are joined lists and rosters, which lie in different slots.
+struct Doctor {
+    shard_count: u16,
+    groups: BTreeMap<GroupNo, OneGroup>,
+    lists: Lists,
+    joined_counts: HashMap<(AppId, AccountId), u64>,
+    census: BTreeMap<(ShardId, AppId, u8), u64>,
+    accounts: HashMap<(AppId, AccountId), AccountHeader>,
+    feeds: HashMap<(AppId, AccountId), BTreeSet<u64>>,
+    shards: HashMap<ShardId, ShardRow>,
+    heads: HashMap<(ShardId, ShardId), OutboxHead>,
+    outbox: BTreeMap<(ShardId, ShardId, u64), Vec<Effect>>,
+    cursors: HashMap<(ShardId, ShardId), u64>,
+    /// Headers by kind.
+    headers: BTreeMap<(ShardId, AppId, u8), u64>,
+    group_count: usize,
+    member_count: usize,
+    differences: Differences,
+    rows: u64,
+}
+
 impl Doctor {
-    /// Compares joined lists and rosters for some of the accounts only.
-    pub fn of_part(part: Part) -> Self {
-        Self { part, ..Self::default() }
+    fn new(shard_count: u16, lists: Lists) -> Self {
+        Self {
+            shard_count,
+            lists,
+            groups: BTreeMap::new(),
+            joined_counts: HashMap::new(),
+            census: BTreeMap::new(),
+            accounts: HashMap::new(),
+            feeds: HashMap::new(),
+            shards: HashMap::new(),
+            heads: HashMap::new(),
+            outbox: BTreeMap::new(),
+            cursors: HashMap::new(),
+            headers: BTreeMap::new(),
+            group_count: 0,
+            member_count: 0,
+            differences: Differences::default(),
+            rows: 0,
+        }
+    }
+
+    fn read<E>(
+        &mut self,
+        scan: &mut impl FnMut(Range<u16>, &mut dyn FnMut(u16, &[u8], &[u8])) -> Result<(), E>,
+    ) -> Result<(), E> {
+        scan(SLOTS..SLOTS + self.shard_count, &mut |_, key, value| self.row(key, value))?;
+        self.queues();
+        let mut current = None;
+        scan(0..SLOTS, &mut |slot, key, value| {
+            if let Some(done) = current.replace(slot).filter(|done| *done != slot) {
+                self.close(Slot(done));
+            }
+            self.row(key, value);
+        })?;
+        self.close(Slot(u16::MAX));
+        Ok(())
     }
 
     fn differs(&mut self, what: String) {
@@ -106,7 +165,7 @@ impl Doctor {
     }
 
     /// Takes one row.
-    pub fn row(&mut self, key: &[u8], value: &[u8]) {
+    fn row(&mut self, key: &[u8], value: &[u8]) {
         self.rows += 1;
         let Some(parsed) = Key::parse(key) else {
             self.differs(format!("a key that no row has: {key:02x?}"));
@@ -167,9 +226,7 @@ impl Doctor {
                     self.differs(format!("a joined row of {account} lies in slot {}", slot.0));
                 }
                 *self.joined_counts.entry((app, account.clone())).or_default() += 1;
-                if self.part.has(slot) {
-                    self.joined.insert((app, account, group_slot, gno), decode(value));
-                }
+                self.lists.joined((app, account, group_slot, gno), decode(value));
             }
             Key::Feed { app, account, seq, .. } => {
                 self.feeds.entry((app, account)).or_default().insert(seq);
@@ -196,60 +253,58 @@ impl Doctor {
             Key::Census { shard, app, kind } => {
                 self.census.insert((shard, app, kind), decode(value));
             }
-            Key::Job { shard, gno } => {
+            Key::Job { gno, .. } => {
                 let row: JobRow = decode(value);
-                let slot = Slot(row.slot);
-                let _ = shard;
-                self.groups.entry((slot, gno)).or_default().job = true;
+                let place = (Slot(row.slot), gno);
+                self.lists.ends(place);
+                self.groups.entry(place).or_default().job = Some((AppId(row.app), row.kind));
             }
         }
     }
 
     /// Compares the rows of all slots up to this one, of which no more may come, and keeps of them only what rows of
     /// other slots are compared with.
-    pub fn close(&mut self, through: Slot, shard_count: u16) {
+    fn close(&mut self, through: Slot) {
         let later = self.groups.split_off(&(Slot(through.0.saturating_add(1)), Gno(0)));
         let groups = std::mem::replace(&mut self.groups, later);
         for ((slot, gno), group) in groups {
-            self.group(slot, gno, &group, shard_count);
-            if group.job {
-                self.disbanding.insert((slot, gno), group.keys.keys().cloned().collect());
-            }
-            let Some((app, id, head)) = &group.header else { continue };
+            self.group(slot, gno, &group);
+            let Some((app, id, head)) = &group.header else {
+                group.still_to_be_told().for_each(|(app, account)| self.lists.ending((app, account, slot, gno)));
+                continue;
+            };
             self.group_count += 1;
             self.member_count += group.keys.len();
-            let kind = (shard_of_slot(slot, shard_count), *app, kind_byte(head.facts.kind));
+            let kind = (shard_of_slot(slot, self.shard_count), *app, kind_byte(head.facts.kind));
             *self.headers.entry(kind).or_default() += 1;
-            let part = self.part;
-            let listed = group.joined_rows(id, &head.facts).into_iter();
-            let listed = listed.filter(|(account, _)| part.has_account(*app, account));
-            self.members.extend(listed.map(|(account, row)| ((*app, account, slot, gno), row)));
+            for (account, row) in group.joined_rows(id, &head.facts) {
+                self.lists.member((*app, account, slot, gno), row);
+            }
         }
         self.counts();
     }
 
-    /// Compares what was taken.
-    pub fn finish(self, shard_count: u16) -> Findings {
-        let mut findings = self.finish_unlimited(shard_count);
-        findings.differences.truncate(DIFFERENCES_LISTED_MAX);
-        findings
-    }
-
-    /// The same with all differences listed.
-    fn finish_unlimited(mut self, shard_count: u16) -> Findings {
-        self.close(Slot(u16::MAX), shard_count);
+    /// Compares what was taken; names those whose joined lists are to be looked at again.
+    fn finish(mut self) -> (Findings, Option<Suspects>) {
         self.take_census();
-        self.queues();
-        let on_their_way = self.joined_lists();
-        self.differences.sort();
-        Findings {
+        let on_their_way = self.lists.on_their_way();
+        let suspects = self.lists.suspects();
+        let findings = Findings {
             rows: self.rows,
             groups: self.group_count,
             members: self.member_count,
             on_their_way,
-            difference_count: self.differences.len(),
-            differences: self.differences,
-        }
+            difference_count: self.differences.count,
+            differences: self.differences.kept,
+        };
+        (findings, suspects)
+    }
+
+    /// What joined lists and rosters differ in.
+    fn finish_lists(self) -> Differences {
+        let mut found = Differences::default();
+        self.lists.compare(&mut found);
+        found
     }
 
     /// Groups of each kind against the shards' own counts.

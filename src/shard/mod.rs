@@ -16,7 +16,7 @@ mod tests;
 mod view;
 
 pub use codes::Head;
-pub use doctor::{DIFFERENCES_LISTED_MAX, Doctor, Examined, Findings, Part, examine};
+pub use doctor::{DIFFERENCES_LISTED_MAX, Examined, Findings, examine, look_through};
 pub use entry::ItemRef;
 pub use entry::{
     AccountsEntry, DecodeError, Delivery, Effect, EventForm, GroupEntry, IdentityChange, Item, NoticeForm, Proposal,

@@ -223,8 +223,8 @@ pub struct JoinedRow {
 
 impl JoinedRow {
     const OWNER: u8 = 1;
-    const ACTIVE: u8 = 2;
-    const TOPICS: u8 = 4;
+    pub const ACTIVE: u8 = 2;
+    pub const TOPICS: u8 = 4;
 
     pub fn flags(is_owner: bool, is_active: bool, has_topics: bool) -> u8 {
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };

@@ -11,7 +11,7 @@ use crate::shard;
 impl Admin {
     pub(super) async fn compare_lists(&self, report: &mut DoctorReport, progress: &Progress) {
         progress.doing(format!("comparing counts and joined lists in {} rows", report.rows));
-        match self.examined(report.rows, progress).await {
+        match self.examined(progress).await {
             Ok(examined) => {
                 let findings = examined.findings;
                 report.groups = findings.groups;
@@ -30,7 +30,7 @@ impl Admin {
         }
     }
 
-    async fn examined(&self, rows: u64, progress: &Progress) -> Result<shard::Examined, String> {
+    async fn examined(&self, progress: &Progress) -> Result<shard::Examined, String> {
         let follows = |replica: &muster_cluster::ReplicaReport| replica.leads || replica.heard.is_some();
         if let Some(behind) = self.cluster.report().iter().find(|replica| !follows(replica)) {
             return Err(format!(
@@ -42,7 +42,7 @@ impl Admin {
         let (cluster, progress) = (self.cluster.clone(), progress.clone());
         self.background.run(move |over| {
             let mut read = 0;
-            let examined = shard::examine(&cluster, rows, |more| {
+            let examined = shard::examine(&cluster, |more| {
                 read += more;
                 progress.doing(format!("comparing counts and joined lists: {read} rows read"));
                 !over.is_over()

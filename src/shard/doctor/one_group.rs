@@ -7,7 +7,7 @@ use muster_cluster::{Slot, shard_of_slot};
 use super::Doctor;
 use crate::group::{Facts, Kind, Role};
 use crate::id::{AccountId, AppId, Gno, GroupId};
-use crate::shard::codes::{Head, is_over, kind_byte, role_byte, role_of};
+use crate::shard::codes::{Head, is_over, kind_byte, kind_of, role_byte, role_of};
 use crate::store::keys::LEFT_BITS;
 use crate::store::{JoinedRow, MemberKey, MemberRow, ShardRow};
 use crate::time::Stamp;
@@ -28,18 +28,19 @@ pub(super) struct OneGroup {
     pub counters: usize,
     pub bans: usize,
     pub indexed: Option<(AppId, u8, GroupId)>,
-    pub job: bool,
+    /// It is being disbanded: its app and kind.
+    pub job: Option<(AppId, u8)>,
 }
 
 impl Doctor {
-    pub(super) fn group(&mut self, slot: Slot, gno: Gno, group: &OneGroup, shard_count: u16) {
-        let shard = shard_of_slot(slot, shard_count);
+    pub(super) fn group(&mut self, slot: Slot, gno: Gno, group: &OneGroup) {
+        let shard = shard_of_slot(slot, self.shard_count);
         let ShardRow { next_gno, last_stamp, .. } = self.shards.get(&shard).copied().unwrap_or_default();
         if gno.0 >= next_gno {
             self.differs(format!("gno {gno} exists but shard {} gives {next_gno} next", shard.0));
         }
         let Some((app, id, head)) = &group.header else {
-            if !group.job {
+            if group.job.is_none() {
                 self.differs(format!("rows of slot {} gno {gno} belong to no group and to no disband", slot.0));
             }
             return;
@@ -55,11 +56,9 @@ impl Doctor {
 
 impl OneGroup {
     /// What the joined lists of its members should say.
-    pub fn joined_rows(&self, id: &GroupId, facts: &Facts) -> Vec<(AccountId, JoinedRow)> {
-        if !facts.kind.stores_members() {
-            return Vec::new();
-        }
-        let row = |(join_seq, member): (&u64, &MemberRow)| {
+    pub fn joined_rows(&self, id: &GroupId, facts: &Facts) -> impl Iterator<Item = (AccountId, JoinedRow)> {
+        let members = facts.kind.stores_members().then_some(&self.members).into_iter().flatten();
+        members.map(move |(join_seq, member)| {
             let account = member.account.0.clone();
             let is_owner = facts.owner.as_ref() == Some(&account);
             let row = JoinedRow {
@@ -70,13 +69,19 @@ impl OneGroup {
                 flags: JoinedRow::flags(is_owner, facts.active, facts.support_topic),
             };
             (account, row)
-        };
-        self.members.iter().map(row).collect()
+        })
+    }
+
+    /// Members whom a disband has not reached yet: they still have the group in their lists. Admins of a live room
+    /// never had.
+    pub fn still_to_be_told(&self) -> impl Iterator<Item = (AppId, AccountId)> {
+        let job = self.job.filter(|(_, kind)| kind_of(*kind).stores_members());
+        job.into_iter().flat_map(|(app, _)| self.keys.keys().map(move |account| (app, account.clone())))
     }
 
     /// Rows that every group has once, and those that its kind has none of.
     fn whole(&self, app: AppId, id: &GroupId, facts: &Facts, wrong: &mut impl FnMut(String)) {
-        if self.job {
+        if self.job.is_some() {
             wrong("exists and is being disbanded".into());
         }
         if !self.has_profile {

@@ -3,6 +3,7 @@
 use super::Doctor;
 
 impl Doctor {
+    /// Behind the rows of shards as a whole.
     pub(super) fn queues(&mut self) {
         let mut differences = Vec::new();
         for ((source, target), head) in &self.heads {
@@ -30,6 +31,12 @@ impl Doctor {
                     .push(format!("shard {} has applied {cursor} of shard {}, which sent none", target.0, source.0));
             }
         }
-        self.differences.extend(differences);
+        differences.into_iter().for_each(|difference| self.differs(difference));
+        // Joined lists are compared as they will be when every message has arrived.
+        for ((source, target, seq), effects) in std::mem::take(&mut self.outbox) {
+            if seq > self.cursors.get(&(source, target)).copied().unwrap_or(0) {
+                self.lists.will_happen(effects);
+            }
+        }
     }
 }

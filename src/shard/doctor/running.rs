@@ -1,4 +1,4 @@
-//! The doctor in a running node: all rows from one view, slot by slot, in parts that fit into memory.
+//! The doctor in a running node: all rows from one view.
 //!
 //! A view shows the replicas of all shards at one moment of this node, and they need not be equally far: where a shard
 //! that this node follows is behind, another one may have taken a message of it that is not here yet. So a view is
@@ -8,9 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use muster_cluster::{Cluster, DiskError, NodeView, SLOTS, ShardId, Slot};
+use muster_cluster::{Cluster, DiskError, NodeView, SLOTS, ShardId};
 
-use super::{DIFFERENCES_LISTED_MAX, Doctor, Findings, Part};
+use super::{DIFFERENCES_LISTED_MAX, Findings, look_through_unlisted};
 use crate::store::keys;
 use crate::store::{Key, OutboxHead, decode};
 
@@ -22,8 +22,6 @@ const VIEW_EVERY: Duration = Duration::from_millis(25);
 const LOOKS: u32 = 3;
 /// What was under way in one look has arrived in the next.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Rows for each part of the accounts. A fifth of them, or less, are joined rows and members, at some 150 bytes.
-const PART_ROWS: u64 = 5_000_000;
 /// Rows between two questions whether to go on.
 const ROWS_PER_ASKING: u64 = 1024;
 
@@ -35,50 +33,54 @@ pub struct Examined {
     pub ahead: Option<(ShardId, ShardId)>,
 }
 
-/// Looks through the rows of a running node, of which there are about so many. Blocks the thread, for long. `go_on`
-/// hears now and then how many rows have been read since it was last asked; after a no there is no answer.
+/// Why rows were not read to the end.
+enum Over {
+    Unwanted,
+    Failed(DiskError),
+}
+
+/// Looks through the rows of a running node. Blocks the thread, for long. `go_on` hears now and then how many rows have
+/// been read since it was last asked; after a no there is no answer.
 ///
 /// # Errors
 /// The disk has failed.
-pub fn examine(
-    cluster: &Cluster,
-    rows: u64,
-    mut go_on: impl FnMut(u64) -> bool,
-) -> Result<Option<Examined>, DiskError> {
-    let parts = (rows / PART_ROWS).clamp(0, u64::from(SLOTS) - 1) as u16 + 1;
+pub fn examine(cluster: &Cluster, mut go_on: impl FnMut(u64) -> bool) -> Result<Option<Examined>, DiskError> {
     let mut examined: Option<Examined> = None;
     for look in 0..LOOKS {
         if look > 0 {
             std::thread::sleep(LOOK_EVERY);
         }
         let (view, ahead) = settled_view(cluster)?;
-        let Some(findings) = look_through(&view, parts, &mut go_on)? else { return Ok(None) };
+        let findings = match look_at(&view, &mut go_on) {
+            Ok(findings) => findings,
+            Err(Over::Unwanted) => return Ok(None),
+            Err(Over::Failed(error)) => return Err(error),
+        };
         let again = match examined {
             None => Examined { findings, ahead },
             Some(before) => Examined {
                 ahead: before.ahead.filter(|pair| ahead == Some(*pair)),
-                findings: Findings {
-                    differences: in_both(before.findings.differences, findings.differences),
-                    ..findings
-                },
+                findings: still_there(before.findings, findings),
             },
         };
-        let is_settled = again.findings.differences.is_empty() && again.ahead.is_none();
+        let is_settled = again.findings.difference_count == 0 && again.ahead.is_none();
         examined = Some(again);
         if is_settled {
             break;
         }
     }
     Ok(examined.map(|mut examined| {
-        examined.findings.difference_count = examined.findings.differences.len();
         examined.findings.differences.truncate(DIFFERENCES_LISTED_MAX);
         examined
     }))
 }
 
-fn in_both(before: Vec<String>, now: Vec<String>) -> Vec<String> {
-    let now: BTreeSet<String> = now.into_iter().collect();
-    before.into_iter().filter(|difference| now.contains(difference)).collect()
+/// What differs now and did before. Of differences that nobody kept it is not known: they count.
+fn still_there(before: Findings, now: Findings) -> Findings {
+    let not_kept = now.difference_count - now.differences.len();
+    let found: BTreeSet<String> = now.differences.into_iter().collect();
+    let differences: Vec<String> = before.differences.into_iter().filter(|one| found.contains(one)).collect();
+    Findings { difference_count: differences.len() + not_kept, differences, ..now }
 }
 
 /// A view in which no shard is ahead of another, or the last one tried, and who was ahead of whom in it.
@@ -116,48 +118,18 @@ fn who_is_ahead(view: &NodeView<'_>) -> Result<Option<(ShardId, ShardId)>, DiskE
     Ok(ahead.map(|(target, source, _)| (target, source)))
 }
 
-fn look_through(
-    view: &NodeView<'_>,
-    parts: u16,
-    go_on: &mut impl FnMut(u64) -> bool,
-) -> Result<Option<Findings>, DiskError> {
-    let mut all: Option<Findings> = None;
-    for index in 0..parts {
-        let Some(found) = look_at_part(view, Part { index, of: parts }, go_on)? else { return Ok(None) };
-        match &mut all {
-            None => all = Some(found),
-            // What is no matter of accounts is found in every part.
-            Some(all) => {
-                all.differences.extend(found.differences);
-                all.differences.sort();
-                all.differences.dedup();
-            }
-        }
-    }
-    Ok(all)
-}
-
-fn look_at_part(
-    view: &NodeView<'_>,
-    part: Part,
-    go_on: &mut impl FnMut(u64) -> bool,
-) -> Result<Option<Findings>, DiskError> {
-    let mut doctor = Doctor::of_part(part);
-    let (mut current, mut unsaid, mut is_wanted) = (None, 0, true);
-    // What belongs to shards as a whole comes first: groups are compared with it.
-    for slots in [SLOTS..SLOTS + view.shards(), 0..SLOTS] {
-        view.scan(slots, |slot, key, value| {
-            if let Some(done) = current.replace(slot).filter(|done| *done != slot && *done < SLOTS) {
-                doctor.close(Slot(done), view.shards());
-            }
-            doctor.row(key, value);
+fn look_at(view: &NodeView<'_>, go_on: &mut impl FnMut(u64) -> bool) -> Result<Findings, Over> {
+    look_through_unlisted(view.shards(), |slots, each| {
+        let (mut unsaid, mut is_wanted) = (0, true);
+        let read = view.scan(slots, |slot, key, value| {
+            each(slot, key, value);
             unsaid += 1;
             if unsaid == ROWS_PER_ASKING {
                 is_wanted = go_on(std::mem::take(&mut unsaid));
             }
             if is_wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-    }
-    let is_wanted = is_wanted && go_on(unsaid);
-    Ok(is_wanted.then(|| doctor.finish_unlimited(view.shards())))
+        });
+        read.map_err(Over::Failed)?;
+        if is_wanted && go_on(unsaid) { Ok(()) } else { Err(Over::Unwanted) }
+    })
 }

@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 
 use muster_cluster::testing::{self, MemoryStore};
-use muster_cluster::{Batch, Cluster, Family, SLOTS, Slot};
+use muster_cluster::{Batch, Cluster, Family};
 
 use super::*;
 use crate::group::testing::remove;
 use crate::group::{MemberChange, MsgFlag};
-use crate::shard::Part;
 use crate::store::keys::LEFT_BITS;
 use crate::store::{AccountHeader, GroupHeader, JoinedRow, Key, Keys, MemberKey, MemberRow, decode, encode};
 
-type Row = (Vec<u8>, Vec<u8>);
 type Rows = Vec<Row>;
 
 /// A public group with everything a group can have, a live room, and a message still on its way.
@@ -50,34 +48,8 @@ fn all_rows(world: &World) -> Rows {
     world.sides.iter().flat_map(rows_of).collect()
 }
 
-fn differences<'r>(rows: impl Iterator<Item = &'r (Vec<u8>, Vec<u8>)>) -> Vec<String> {
-    let rows: Vec<_> = rows.collect();
-    let mut doctor = Doctor::default();
-    rows.iter().for_each(|(key, value)| doctor.row(key, value));
-    let mut found = doctor.finish(SHARDS).differences;
-    found.dedup();
-    for parts in [1, 3] {
-        assert_eq!(by_slot(&rows, parts), found, "slot by slot, in {parts} parts of the accounts");
-    }
-    found
-}
-
-/// The same rows as a running node has them looked through.
-fn by_slot(rows: &[&Row], parts: u16) -> Vec<String> {
-    let slot_of = |key: &[u8]| u16::from_be_bytes([key[0], key[1]]);
-    let (mut slots, shards): (Vec<&Row>, Vec<&Row>) = rows.iter().copied().partition(|(key, _)| slot_of(key) < SLOTS);
-    slots.sort();
-    let mut found = Vec::new();
-    for index in 0..parts {
-        let mut doctor = Doctor::of_part(Part { index, of: parts });
-        shards.iter().for_each(|(key, value)| doctor.row(key, value));
-        for rows in slots.chunk_by(|(a, _), (b, _)| slot_of(a) == slot_of(b)) {
-            rows.iter().for_each(|(key, value)| doctor.row(key, value));
-            doctor.close(Slot(slot_of(&rows[0].0)), SHARDS);
-        }
-        found.extend(doctor.finish(SHARDS).differences);
-    }
-    found.sort();
+fn differences<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<String> {
+    let mut found = looked_through(rows).differences;
     found.dedup();
     found
 }
@@ -265,6 +237,44 @@ fn a_copy_of_a_mute_that_is_over_is_no_difference() {
     assert_eq!(world.examine().differences, Vec::<String>::new());
 }
 
+/// Between two steps of a disband: who has been told has the group in no list, everybody else has.
+#[test]
+fn the_doctor_knows_how_far_a_disband_has_come() {
+    let mut world = World::new();
+    let names: Vec<String> = (0..DISBAND_CHUNK + 9).map(|n| format!("m{n}")).collect();
+    let id = a_created_group(&mut world, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let (slot, gno) = world.place(&id);
+    world.settle();
+    let before = all_rows(&world);
+    world.submit(&id, &Command::Destroy(destroy(app_admin())));
+    world.step_job();
+    let rows = all_rows(&world);
+    assert_eq!(differences(rows.iter()), Vec::<String>::new(), "told, on its way");
+    let is_joined = |key: &[u8], of: &str| match Key::parse(key) {
+        Some(Key::Joined { account: named, .. }) => named == account(of),
+        _ => false,
+    };
+    let is_to_be_told = |name: &&String| {
+        let key = Keys::new(1).member_key(slot, gno, &account(name));
+        rows.iter().any(|(found, _)| *found == key)
+    };
+    let to_be_told = names.iter().find(is_to_be_told).expect("some are left");
+    let missing = rows.iter().filter(|(key, _)| !is_joined(key, to_be_told));
+    let found = differences(missing);
+    assert!(found.iter().any(|difference| difference.contains("and has not joined it")), "{found:?}");
+    while !world.on_their_way.is_empty() {
+        world.deliver(false);
+    }
+    let rows = all_rows(&world);
+    assert_eq!(differences(rows.iter()), Vec::<String>::new(), "told");
+    let told = names.iter().find(|name| !is_to_be_told(name)).expect("some have been told");
+    let late = before.iter().find(|(key, _)| is_joined(key, told)).expect("a joined row");
+    let found = differences(rows.iter().chain([late]));
+    assert!(found.iter().any(|difference| difference.contains("where it is no member")), "{found:?}");
+    world.settle();
+    assert_eq!(world.examine().differences, Vec::<String>::new());
+}
+
 /// A node with these rows, and the store below it.
 async fn running(rows: &Rows) -> (MemoryStore, Cluster) {
     let store = MemoryStore::new();
@@ -277,7 +287,7 @@ async fn running(rows: &Rows) -> (MemoryStore, Cluster) {
 
 fn examined(cluster: &Cluster) -> Examined {
     let mut read = 0;
-    let examined = examine(cluster, 0, |more| {
+    let examined = examine(cluster, |more| {
         read += more;
         true
     });
@@ -298,7 +308,7 @@ async fn a_running_node_is_looked_through_like_a_folder() {
         (findings.rows, findings.groups, findings.members, findings.on_their_way),
         (offline.rows, offline.groups, offline.members, offline.on_their_way)
     );
-    assert!(examine(&cluster, 0, |_| false).expect("rows in memory").is_none(), "it ends when it is told to");
+    assert!(examine(&cluster, |_| false).expect("rows in memory").is_none(), "it ends when it is told to");
     // A fault stays, so it is there in every look.
     let is_counted = |(key, _): &&Row| matches!(Key::parse(key), Some(Key::Account { .. }));
     let (key, value) = rows.iter().find(is_counted).expect("an account");
