@@ -20,7 +20,7 @@ use crate::group::{self, Answer, Command, Context as Judging, Decision, Event, G
 use crate::id::{AccountId, Gno};
 use crate::shard::{
     ClientRequest, EventForm, GroupEntry, Head, Item, NoticeForm, RequestAnswer, RequestForm, Version, answer_form,
-    answer_of,
+    answer_of, told_again,
 };
 use crate::time::Stamp;
 
@@ -293,7 +293,7 @@ impl GroupActor {
         // Before the new one is the last: what is under way begins after the one before.
         let under_way = self.under_way();
         if let Some(request) = &turn.request {
-            under_way.carries_out(request, &decision.answer, ticket);
+            under_way.carries_out(request, told_again(&decision.answer, &turn.command), ticket);
         }
         decision.events.iter().for_each(|event| under_way.touches(event, ticket));
         self.last_ticket = ticket;
@@ -308,7 +308,10 @@ impl GroupActor {
             events: decision.events.iter().map(EventForm::from).collect(),
             notices: decision.notices.iter().map(NoticeForm::from).collect(),
             quota_day: self.counted_day(&turn),
-            request: turn.request.as_ref().map(|request| RequestForm::new(request, answer_form(&decision.answer))),
+            request: turn.request.as_ref().map(|request| {
+                let told = told_again(&decision.answer, &turn.command);
+                RequestForm::new(request, answer_form(&told))
+            }),
         };
         for event in &decision.events {
             if let Event::Created(_) | Event::Destroyed { .. } = event {

@@ -83,8 +83,8 @@ impl UnderWay {
     }
 
     /// Notes which request an entry carries out.
-    pub fn carries_out(&mut self, request: &ClientRequest, answer: &Answer, ticket: u64) {
-        self.requests.insert(request.clone(), answer.clone());
+    pub fn carries_out(&mut self, request: &ClientRequest, answer: Answer, ticket: u64) {
+        self.requests.insert(request.clone(), answer);
         self.requested.push_back((ticket, request.clone()));
     }
 

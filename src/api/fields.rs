@@ -328,11 +328,18 @@ pub fn member(json: &mut Json, member: &MemberView, shape: &MemberShape, with_ac
     custom(json, "AppMemberDefinedData", &member.custom, &shape.custom, &call.rules.custom_fields.member);
 }
 
-/// Renders custom fields; an empty set is left out.
+/// Renders custom fields, in the order of the filter, else of their declaration; an empty set is left out.
+///
+/// Source: docs/spec/rest-api.md 3.7.
 pub fn custom(json: &mut Json, name: &str, stored: &[CustomField], filter: &CustomFilter, declared: &[DeclaredField]) {
     let chosen: Vec<(&str, &str)> = match filter {
         CustomFilter::None => return,
-        CustomFilter::All => stored.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        CustomFilter::All => {
+            let mut all: Vec<(&str, &str)> = stored.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            // Undeclared ones come last, in the order in which they were first written.
+            all.sort_by_key(|(key, _)| declared.iter().position(|field| field.key == *key).unwrap_or(declared.len()));
+            all
+        }
         CustomFilter::Keys(keys) => keys
             .iter()
             .filter_map(|key| {

@@ -10,8 +10,9 @@ use crate::config::{Log, LogFormat};
 ///
 /// openraft warns of every heartbeat that finds nobody, and of whatever belongs to a term gone by; who cannot be reached
 /// is said once by the link to it. tarpc calls each deadline that passes an error; whoever set it knows what that means.
+/// actix calls each request that is no HTTP an error; anybody could fill the log, and who sent it is told.
 const QUIET: &str = "openraft=error,tarpc=error,tarpc::client::in_flight_requests=off,tarpc::server::in_flight_requests=off,\
-                     actix_server=warn";
+                     actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Starts logging for this process.
 ///

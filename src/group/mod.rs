@@ -117,6 +117,8 @@ pub enum Answer {
     Done,
     /// One per account asked for, in that order; of imports too.
     Added(Vec<AddResult>),
+    /// The same of an earlier request, which may have asked for others; no decision says so.
+    AddedBefore(Vec<(AccountId, AddResult)>),
     /// One per account asked for, in that order; only for users, since REST calls are all or nothing.
     Removed(Vec<RemoveResult>),
     /// The counters that were named, as they are now, in the order of the request.

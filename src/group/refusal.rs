@@ -60,7 +60,7 @@ pub enum Refusal {
     #[error("more than {max} counters")]
     TooManyCounters { max: usize },
     /// A group would begin with more members than it may have.
-    #[error("more members than this type of group may have, at most {max}")]
+    #[error("more members than the group may have, at most {max}")]
     TooManyMembers { max: u32 },
 }
 
@@ -121,7 +121,7 @@ mod tests {
             (Refusal::TooManyLiveRooms { max: 3 }, 10036, "the app has too many live rooms, at most 3"),
             (Refusal::TooManyGroups { max: 3 }, 10037, "the user is in too many groups, at most 3"),
             (Refusal::CommunityNotEnabled, 11000, "communities are not enabled"),
-            (Refusal::TooManyMembers { max: 3 }, 10038, "more members than this type of group may have, at most 3"),
+            (Refusal::TooManyMembers { max: 3 }, 10038, "more members than the group may have, at most 3"),
             (
                 Refusal::AttributeKeyTooLong { key: "k".into(), bytes_max: 3 },
                 10045,

@@ -198,6 +198,13 @@ pub fn check_change_live_admins(change: &ChangeLiveAdmins, limits: &Limits) -> R
     check_list("Admin_Account", change.accounts.len(), limits.avchatroom_admins)
 }
 
+/// Whether a group of this id is a community: minted or chosen, only theirs begin so.
+///
+/// Source: docs/spec/identifiers.md 1.2.
+pub fn is_id_of_community(id: &GroupId) -> bool {
+    id.as_str().starts_with(COMMUNITY_PREFIX)
+}
+
 /// Checks an id that somebody chose for a new group; ids that address a group may look otherwise.
 ///
 /// Bytes and length were checked when it was parsed.

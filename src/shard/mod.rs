@@ -25,7 +25,7 @@ pub use lookup::{Lookups, shard_of_account, shard_of_app, shard_of_quota, slot_o
 pub use machine::{Applied, AppliedProposal, DISBAND_CHUNK, Job, Machine, OutboxRow, Outcome, Told};
 pub use proposer::{InFlight, PROPOSAL_BYTES_MAX, PROPOSAL_ITEMS_MAX, Proposer};
 pub use recover::{Recovery, recover};
-pub use requests::{ClientRequest, RequestForm, answer_form, answer_of, buckets_searched, minted_of};
+pub use requests::{ClientRequest, RequestForm, answer_form, answer_of, buckets_searched, minted_of, told_again};
 pub use rows::Count;
 pub use view::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,

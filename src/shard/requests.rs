@@ -1,7 +1,8 @@
 //! What became of requests that carry an id of their caller's, so that a repeated one gets the first answer.
 //!
 //! A record goes into the same batch as the change it tells of, keyed by a time bucket, so that old ones are dropped
-//! by range. It holds the outcome and not the body. What was answered OK is recorded, also if all was so already;
+//! by range. It holds the outcome and not the body; but whom an outcome is about it names, as a repetition may name
+//! others. What was answered OK is recorded, also if all was so already;
 //! what was refused changed nothing, and is judged afresh when it is asked again.
 //!
 //! Source: docs/spec/client-operations.md 1, `ClientReqId`.
@@ -9,10 +10,10 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::group::{AddResult, Answer, RemoveResult};
+use crate::group::{AddResult, Answer, Command, RemoveResult};
 use crate::id::{AccountId, AppId, GroupId};
-use crate::store::RequestAnswer;
 use crate::store::keys::RequestName;
+use crate::store::{AccountText, RequestAnswer};
 use crate::time::Stamp;
 
 /// A record is found for at least so long after its change, and at most for twice as long.
@@ -71,11 +72,25 @@ impl RequestForm {
     }
 }
 
+/// What a repetition of the request is told: the same, with the names of those it is about.
+pub fn told_again(answer: &Answer, command: &Command) -> Answer {
+    let Answer::Added(results) = answer else { return answer.clone() };
+    let accounts: Vec<&AccountId> = match command {
+        Command::Add(add) => add.accounts.iter().collect(),
+        Command::ImportMembers(import) => import.members.iter().map(|member| &member.account).collect(),
+        _ => return answer.clone(),
+    };
+    Answer::AddedBefore(accounts.into_iter().cloned().zip(results.iter().copied()).collect())
+}
+
 /// An answer as a record holds it.
 pub fn answer_form(answer: &Answer) -> RequestAnswer {
     match answer {
         Answer::Done => RequestAnswer::Done,
         Answer::Added(results) => RequestAnswer::Added(results.iter().map(|r| *r as u8).collect()),
+        Answer::AddedBefore(results) => {
+            RequestAnswer::AddedEach(results.iter().map(|(account, r)| (account.clone().into(), *r as u8)).collect())
+        }
         Answer::Removed(results) => RequestAnswer::Removed(results.iter().map(|r| *r as u8).collect()),
         Answer::Counted(values) => RequestAnswer::Counted(values.clone()),
     }
@@ -90,6 +105,10 @@ pub fn answer_of(form: RequestAnswer) -> Answer {
         RequestAnswer::Done => Answer::Done,
         RequestAnswer::Added(results) => Answer::Added(results.into_iter().map(add_result_of).collect()),
         RequestAnswer::Removed(results) => Answer::Removed(results.into_iter().map(remove_result_of).collect()),
+        RequestAnswer::AddedEach(results) => {
+            let result_of = |(account, result): (AccountText, u8)| (account.0, add_result_of(result));
+            Answer::AddedBefore(results.into_iter().map(result_of).collect())
+        }
         RequestAnswer::Counted(values) => Answer::Counted(values),
         RequestAnswer::Minted(id) => panic!("the record of the minted id {} is no answer", id.0),
     }
@@ -121,6 +140,16 @@ fn remove_result_of(byte: u8) -> RemoveResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::testing::{account, add};
+
+    #[test]
+    fn a_repetition_is_told_of_those_whom_the_first_request_named() {
+        let results = vec![AddResult::Added, AddResult::AlreadyMember];
+        let named = vec![(account("bob"), AddResult::Added), (account("ann"), AddResult::AlreadyMember)];
+        let command = Command::Add(add(&["bob", "ann"]));
+        assert_eq!(told_again(&Answer::Added(results), &command), Answer::AddedBefore(named));
+        assert_eq!(told_again(&Answer::Done, &command), Answer::Done);
+    }
 
     #[test]
     fn answers_come_back_as_they_were_recorded() {
@@ -128,6 +157,7 @@ mod tests {
         for answer in [
             Answer::Done,
             Answer::Added(vec![AddResult::Failed, Added, AlreadyMember, AwaitingApproval]),
+            Answer::AddedBefore(vec![(account("ann"), Added), (account("bob"), AlreadyMember)]),
             Answer::Removed(vec![RemoveResult::Failed, RemoveResult::Removed, RemoveResult::NotMember]),
             Answer::Counted(vec![("likes".into(), -3), ("views".into(), i64::MAX)]),
         ] {

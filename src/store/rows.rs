@@ -321,13 +321,15 @@ pub struct RequestRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RequestAnswer {
     Done,
-    /// `Result` per account of the request.
+    /// `Result` per account of the request; in rows of before their names were kept.
     Added(Vec<u8>),
     /// `Result` per account of the request.
     Removed(Vec<u8>),
     Counted(Vec<(String, i64)>),
     /// The id that a creation without one was given.
     Minted(GroupText),
+    /// `Result` for each account that was to be added.
+    AddedEach(Vec<(AccountText, u8)>),
 }
 
 /// An account id as a row holds it.

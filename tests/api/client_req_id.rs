@@ -327,3 +327,39 @@ async fn a_group_without_an_id_of_its_own_gets_one_once() {
     }
     node.kill().examine();
 }
+
+/// What was answered first is said again, whatever a later body under the same id asks for.
+#[tokio::test]
+async fn the_first_answer_names_those_of_the_first_request() {
+    let mut client = Client::connect(address(), APP, KEY).await;
+    for (kind, command) in [("Public", "add_group_member"), ("Work", "import_group_member")] {
+        let id = shared::create(&mut client, kind, json!({})).await;
+        let asked = |names: &[&str]| json!({"GroupId": id, "MemberList": listed(names), "ClientReqId": "q"});
+        let first = client.ok(command, asked(&["dan", "eve"])).await;
+        let results = json!([{"Member_Account": "dan", "Result": 1}, {"Member_Account": "eve", "Result": 1}]);
+        assert_eq!(first["MemberList"], results);
+        for others in [&["eve", "dan"][..], &["fay", "gus"], &["fay"]] {
+            assert_eq!(client.ok(command, asked(others)).await, first, "{command} {others:?}");
+        }
+        assert_eq!(shared::info(&mut client, &id).await["MemberNum"], json!(2));
+    }
+    let asked = |kind: &str| json!({"Type": kind, "Name": "club", "ClientReqId": unique("kind")});
+    for (kind, other) in [("Public", "Community"), ("Community", "Public")] {
+        let body = asked(kind);
+        let first = client.ok("create_group", body.clone()).await;
+        assert_eq!(client.ok("create_group", with(body, json!({"Type": other}))).await, first, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn commands_about_accounts_know_no_such_id() {
+    let mut client = Client::connect(address(), APP, KEY).await;
+    let query = query(APP, KEY, ADMIN);
+    for id in [json!("x".repeat(ID_BYTES_MAX + 1)), json!(5)] {
+        let path = format!("/v4/im_open_login_svc/account_import?{query}");
+        let body = json!({"UserID": unique("a"), "ClientReqId": id}).to_string();
+        let (_, answer) = client.raw("POST", &path, body).await.expect("an answer");
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        assert_eq!(answer["ErrorCode"], 0, "{answer}");
+    }
+}

@@ -62,6 +62,11 @@ async fn custom_fields_may_have_to_be_declared() {
     let answer = client.ok("get_group_info", json!({"GroupIdList": ["g"], "ResponseFilter": filter})).await;
     let shown = json!([{"Key": "day", "Value": "v"}, {"Key": "city", "Value": ""}]);
     assert_eq!(answer["GroupInfo"][0]["AppDefinedData"], shown);
+    // Where none is asked for they come as they are declared, whichever was written first.
+    client.ok("modify_group_base_info", json!({"GroupId": "g", "AppDefinedData": field("city")})).await;
+    let answer = client.ok("get_group_info", json!({"GroupIdList": ["g"]})).await;
+    let shown = json!([{"Key": "city", "Value": "v"}, {"Key": "day", "Value": "v"}]);
+    assert_eq!(answer["GroupInfo"][0]["AppDefinedData"], shown);
 }
 
 #[tokio::test]

@@ -91,6 +91,9 @@ pub fn answer(answer: &group::Answer) -> Answer {
         group::Answer::Added(results) => {
             Answer::Added(results.iter().map(|result| *result == AddResult::Added).collect())
         }
+        group::Answer::AddedBefore(results) => {
+            Answer::Added(results.iter().map(|(_, result)| *result == AddResult::Added).collect())
+        }
         group::Answer::Removed(_) => Answer::Done,
         group::Answer::Counted(values) => match values[..] {
             [(_, value)] => Answer::Counted(value),

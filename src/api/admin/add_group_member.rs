@@ -8,7 +8,7 @@ use crate::api::about::{
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
-use crate::group::{Add, Answer, Command, shape};
+use crate::group::{Add, AddResult, Answer, Command, shape};
 use crate::id::{AccountId, GroupId};
 
 pub const ABOUT: About = About {
@@ -52,20 +52,20 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Add), Failur
     Ok((body.group_id("GroupId")?, add))
 }
 
-/// One result per account that was asked for.
+/// One result per account that was asked for: by the first request with this `ClientReqId`, if there was one.
 ///
 /// # Errors
-/// 10004 if the answer is that to another request, which had the same `ClientReqId`.
+/// 10004 if that one named others, and was recorded by a release that did not keep whom.
 pub(super) fn render(accounts: &[AccountId], answer: &Answer) -> Result<Vec<u8>, Failure> {
-    let Answer::Added(results) = answer else {
-        unreachable!("the answer to an addition says what became of each account");
+    let results: Vec<(&AccountId, &AddResult)> = match answer {
+        Answer::Added(results) if results.len() == accounts.len() => accounts.iter().zip(results).collect(),
+        Answer::Added(_) => return Err(Failure::bad("ClientReqId", "was used for another request")),
+        Answer::AddedBefore(results) => results.iter().map(|(account, result)| (account, result)).collect(),
+        _ => unreachable!("the answer to an addition says what became of each account"),
     };
-    if results.len() != accounts.len() {
-        return Err(Failure::bad("ClientReqId", "was used for another request"));
-    }
     let mut json = Json::ok();
     json.list("MemberList", |json| {
-        for (account, result) in accounts.iter().zip(results) {
+        for (account, result) in results {
             json.item(|json| {
                 json.text("Member_Account", account.as_str());
                 json.number("Result", *result as u64);

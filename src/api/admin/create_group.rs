@@ -71,7 +71,7 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
     let (chosen, create) = read(call, body)?;
     let kind = create.kind;
     let id = begin(service, call, chosen, kind, Command::Create(create)).await?;
-    Ok(render(&id, kind, call))
+    Ok(render(&id, call))
 }
 
 /// Begins a group with its first command, under the id that was chosen for it or one that is minted.
@@ -173,11 +173,12 @@ fn members(call: &Call<'_>, body: &Object<'_>) -> Result<Vec<NewMember>, Failure
     body.objects("MemberList")?.unwrap_or_default().iter().map(read).collect()
 }
 
-fn render(id: &GroupId, kind: Kind, call: &Call<'_>) -> Vec<u8> {
+/// What the id tells is what was created: a repeated request may ask for another type.
+fn render(id: &GroupId, call: &Call<'_>) -> Vec<u8> {
     let mut json = Json::ok();
     json.text("GroupId", id.as_str());
-    if kind == Kind::Community {
-        json.text("Type", wire::kind_word(kind, call.rules.legacy_type_names));
+    if shape::is_id_of_community(id) {
+        json.text("Type", wire::kind_word(Kind::Community, call.rules.legacy_type_names));
         json.number("HugeGroupFlag", 0);
     }
     json.finish()
@@ -284,12 +285,11 @@ mod tests {
 
     #[test]
     fn answers() {
-        let id = GroupId::parse("trail-club").unwrap();
-        let render_kind = |kind| text(Bench::new().call(|call| render(&id, kind, call)));
+        let rendered = |id| text(Bench::new().call(|call| render(&GroupId::parse(id).unwrap(), call)));
         assert_eq!(
-            render_kind(Kind::Public),
+            rendered("trail-club"),
             r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"GroupId":"trail-club"}"#
         );
-        assert!(render_kind(Kind::Community).ends_with(r#""Type":"Community","HugeGroupFlag":0}"#));
+        assert!(rendered("@TGS#_club").ends_with(r#""Type":"Community","HugeGroupFlag":0}"#));
     }
 }
