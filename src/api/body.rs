@@ -12,7 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::{self, Failure};
-use crate::id::{AccountId, GroupId, MalformedId};
+use crate::id::{AccountId, GroupId};
 
 /// One JSON object of a body.
 #[derive(Clone, Debug)]
@@ -169,12 +169,22 @@ impl<'a> Object<'a> {
     /// 10004 for none, an empty one or no string; 10015 for a malformed one.
     ///
     /// Source: docs/spec/identifiers.md 1.3.
-    pub fn group_id(&self, field: &str) -> Result<GroupId, Failure> {
+    pub fn group_id(&self, field: &'static str) -> Result<GroupId, Failure> {
+        self.addressed(field)?.group()
+    }
+
+    /// Takes what should be the id that addresses a group: whether it is one is asked after the caps of lists.
+    ///
+    /// # Errors
+    /// 10004 for none, an empty one or no string.
+    ///
+    /// Source: docs/spec/group-types.md 6.
+    pub fn addressed(&self, field: &'static str) -> Result<Addressed<'a>, Failure> {
         let text = self.required_text(field)?;
-        GroupId::parse(&text).map_err(|e| match e {
-            MalformedId::Empty => Failure::bad(field, "must not be empty"),
-            e => Failure::with_value(error::BAD_GROUP_ID, field, &e.to_string(), &text),
-        })
+        if text.is_empty() {
+            return Err(Failure::bad(field, "must not be empty"));
+        }
+        Ok(Addressed { field, text })
     }
 
     /// Takes a list of strings; an empty one is absent.
@@ -241,6 +251,26 @@ impl<'a> Object<'a> {
             return Err(Failure::bad(field, "not an object"));
         }
         Self::of(value, self.strict_accounts).ok_or_else(not_json)
+    }
+}
+
+/// What should be the id that addresses a group.
+#[derive(Debug)]
+pub struct Addressed<'a> {
+    field: &'static str,
+    text: Cow<'a, str>,
+}
+
+impl Addressed<'_> {
+    /// The id.
+    ///
+    /// # Errors
+    /// 10015 for a malformed one.
+    ///
+    /// Source: docs/spec/identifiers.md 1.3.
+    pub fn group(&self) -> Result<GroupId, Failure> {
+        let Self { field, text } = self;
+        GroupId::parse(text).map_err(|e| Failure::with_value(error::BAD_GROUP_ID, field, &e.to_string(), text))
     }
 }
 

@@ -48,8 +48,9 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Add), Failur
     let items = body.objects("MemberList")?.unwrap_or_default();
     let accounts = items.iter().map(|item| item.required_account("Member_Account")).collect::<Result<_, _>>()?;
     let add = Add { operator: call.operator(), accounts, silent: body.flag("Silence")?.unwrap_or(false) };
+    let addressed = body.addressed("GroupId")?;
     shape::check_add(&add, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, add))
+    Ok((addressed.group()?, add))
 }
 
 /// One result per account that was asked for: by the first request with this `ClientReqId`, if there was one.

@@ -45,8 +45,9 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Ban), Failur
         for_secs: u32::try_from(for_secs).unwrap_or(u32::MAX),
         description: body.text("Description")?.unwrap_or_default().into_owned(),
     };
+    let addressed = body.addressed("GroupId")?;
     shape::check_ban(&ban, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, ban))
+    Ok((addressed.group()?, ban))
 }
 
 #[cfg(test)]

@@ -48,8 +48,9 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Remove), Fai
         silent: body.flag("Silence")?.unwrap_or(false),
         reason: body.text("Reason")?.unwrap_or_default().into_owned(),
     };
+    let addressed = body.addressed("GroupId")?;
     shape::check_remove(&remove, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, remove))
+    Ok((addressed.group()?, remove))
 }
 
 #[cfg(test)]

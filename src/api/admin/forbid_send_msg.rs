@@ -64,8 +64,9 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
         accounts: body.required_accounts("Members_Account")?,
         for_secs: for_secs.ok_or_else(|| Failure::bad("MuteTime", "missing"))?,
     };
+    let addressed = body.addressed("GroupId")?;
     shape::check_mute(&mute, &call.rules.limits)?;
-    let group = body.group_id("GroupId")?;
+    let group = addressed.group()?;
     Ok(Asked { of_topic: topic::is_named(body, &group)?, group, mute })
 }
 

@@ -43,8 +43,9 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 }
 
 pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Vec<AccountId>), Failure> {
+    let addressed = body.addressed("GroupId")?;
     let accounts = read_accounts(body, "User_Account", call.rules.limits.role_query)?;
-    Ok((body.group_id("GroupId")?, accounts))
+    Ok((addressed.group()?, accounts))
 }
 
 fn render(call: &Call<'_>, accounts: &[AccountId], found: &NamedMembers) -> Result<Vec<u8>, Failure> {

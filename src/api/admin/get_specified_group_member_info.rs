@@ -52,10 +52,11 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 }
 
 pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<Asked, Failure> {
-    let accounts = fields::read_accounts(body, "Member_List_Account", call.rules.limits.specified_members)?;
     let shape = MemberShape::read(body, call.rules)?;
     let roles = fields::read_roles(body)?;
-    Ok(Asked { group: body.group_id("GroupId")?, accounts, roles, shape })
+    let addressed = body.addressed("GroupId")?;
+    let accounts = fields::read_accounts(body, "Member_List_Account", call.rules.limits.specified_members)?;
+    Ok(Asked { group: addressed.group()?, accounts, roles, shape })
 }
 
 fn render(call: &Call<'_>, asked: &Asked, found: &NamedMembers) -> Result<Vec<u8>, Failure> {

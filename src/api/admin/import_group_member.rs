@@ -57,8 +57,9 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ImportMember
     let items = body.required_objects("MemberList")?;
     let members = items.iter().map(read_member).collect::<Result<_, _>>()?;
     let import = ImportMembers { operator: call.operator(), members };
+    let addressed = body.addressed("GroupId")?;
     shape::check_import_members(&import, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, import))
+    Ok((addressed.group()?, import))
 }
 
 fn read_member(item: &Object<'_>) -> Result<ImportMember, Failure> {

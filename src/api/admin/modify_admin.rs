@@ -48,8 +48,9 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeLiveAd
     };
     let accounts = body.required_accounts("Admin_Account")?;
     let change = ChangeLiveAdmins { operator: call.operator(), accounts, appoint };
+    let addressed = body.addressed("GroupId")?;
     shape::check_change_live_admins(&change, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, change))
+    Ok((addressed.group()?, change))
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 
 pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Unban), Failure> {
     let unban = Unban { operator: call.operator(), accounts: body.required_accounts("Members_Account")? };
+    let addressed = body.addressed("GroupId")?;
     shape::check_unban(&unban, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, unban))
+    Ok((addressed.group()?, unban))
 }
 
 #[cfg(test)]

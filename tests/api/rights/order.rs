@@ -41,7 +41,22 @@ async fn the_first_fault_wins() {
         ("ban_group_member", to(&live, json!({"Members_Account": many(21)})), 10004),
         ("modify_admin", to(&live, json!({"Admin_Account": many(6)})), 10004),
         ("forbid_send_msg", to(&public, json!({"Members_Account": many(501)})), 10004),
+        // Also the id, and what is no text in its place.
+        ("add_group_member", json!({"MemberList": items(301)}), 10004),
+        ("import_group_member", json!({"MemberList": items(301)}), 10004),
+        ("delete_group_member", json!({"MemberToDel_Account": many(501)}), 10004),
+        ("get_specified_group_member_info", json!({"GroupId": "", "Member_List_Account": many(51)}), 10004),
+        ("get_role_in_group", json!({"GroupId": 5, "User_Account": many(501)}), 10004),
+        ("forbid_send_msg", json!({"GroupId": [], "Members_Account": many(501), "MuteTime": 4}), 10004),
+        ("ban_group_member", json!({"Members_Account": many(21), "Duration": 4}), 10004),
+        ("unban_group_member", json!({"Members_Account": many(21)}), 10004),
+        ("modify_admin", json!({"CommandType": 1, "Admin_Account": many(6)}), 10004),
         // The type of a field, before a list that is too long.
+        (
+            "get_specified_group_member_info",
+            to(&public, json!({"Member_List_Account": many(51), "MemberInfoFilter": 5})),
+            10004,
+        ),
         ("add_group_member", to(&public, json!({"MemberList": with_a_number(300)})), 60015),
         ("delete_group_member", to(&public, json!({"MemberToDel_Account": many(501), "Silence": "x"})), 10004),
         // A required field, before an id that cannot be one.
