@@ -233,3 +233,13 @@ async fn a_deleted_account_stays_where_it_is_and_gets_no_further() {
     client.ok("create_group", body).await;
     assert_eq!(joined(&mut client, "bob").await, ["g", "h"]);
 }
+
+/// Whoever repeats a command about accounts changes nothing more by it, so its `ClientReqId` is nobody's to read.
+#[tokio::test]
+async fn a_request_id_is_any_other_field() {
+    let mut client = client().await;
+    for id in [json!("x".repeat(65)), json!(5)] {
+        let body = json!({"UserID": unique("a"), "ClientReqId": id});
+        assert_eq!(call(&mut client, "account_import", body).await, expect::ok(json!({})));
+    }
+}

@@ -350,16 +350,3 @@ async fn the_first_answer_names_those_of_the_first_request() {
         assert_eq!(client.ok("create_group", with(body, json!({"Type": other}))).await, first, "{kind}");
     }
 }
-
-#[tokio::test]
-async fn commands_about_accounts_know_no_such_id() {
-    let mut client = Client::connect(address(), APP, KEY).await;
-    let query = query(APP, KEY, ADMIN);
-    for id in [json!("x".repeat(ID_BYTES_MAX + 1)), json!(5)] {
-        let path = format!("/v4/im_open_login_svc/account_import?{query}");
-        let body = json!({"UserID": unique("a"), "ClientReqId": id}).to_string();
-        let (_, answer) = client.raw("POST", &path, body).await.expect("an answer");
-        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
-        assert_eq!(answer["ErrorCode"], 0, "{answer}");
-    }
-}

@@ -168,11 +168,7 @@ async fn with_a_copy_of_node_2() -> (Nodes, World, Remembered) {
     let mut nodes = Nodes::start(Setup { joining: 1, ..Setup::default() }).await;
     let (world, remembered) = make_groups(&nodes, &[0, 1, 2]).await;
     // A folder whose log has not told of its own node yet makes a copy that nobody knows, and that knows nobody.
-    let until = Instant::now() + READY_TIMEOUT;
-    while nodes.metrics(2).await.map_or(0, |metrics| metrics.shards_voting()) < u64::from(nodes.shards()) {
-        assert!(Instant::now() < until, "node 2 has no votes after {READY_TIMEOUT:?}");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    nodes.until_it_votes(2, READY_TIMEOUT).await;
     nodes.kill(2);
     nodes.copy_folder(2, 3);
     (nodes, world, remembered)

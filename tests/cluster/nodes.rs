@@ -345,6 +345,22 @@ impl Nodes {
         }
     }
 
+    /// Waits until a node has a vote in every shard.
+    ///
+    /// # Panics
+    /// If it has not within `bound`.
+    pub async fn until_it_votes(&self, number: usize, bound: Duration) {
+        let until = Instant::now() + bound;
+        loop {
+            let votes = self.metrics(number).await.map_or(0, |metrics| metrics.shards_voting());
+            if votes == u64::from(self.shards()) {
+                return;
+            }
+            assert!(Instant::now() < until, "node {number} votes in {votes} shards after {bound:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     pub async fn ready(&self, number: usize) -> Result<(u16, String), String> {
         let (status, body) = self.get(number, "/readyz").await?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))

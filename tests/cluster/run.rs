@@ -180,15 +180,8 @@ impl Run {
 
     /// Waits until a node that was rebuilt has a vote in every shard again.
     pub async fn until_it_votes(&self, node: usize) {
-        let until = Instant::now() + REBUILD_TIMEOUT;
-        loop {
-            let votes = self.nodes.metrics(node).await.map_or(0, |metrics| metrics.shards_voting());
-            if votes == u64::from(self.nodes.shards()) {
-                return self.note(format!("node {node} votes in all {votes} shards"));
-            }
-            assert!(Instant::now() < until, "node {node} votes in {votes} shards after {REBUILD_TIMEOUT:?}");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        self.nodes.until_it_votes(node, REBUILD_TIMEOUT).await;
+        self.note(format!("node {node} votes in all {} shards", self.nodes.shards()));
     }
 
     /// Waits until every node that runs leads and votes in as many shards as any other, or one more or less.
