@@ -1,12 +1,11 @@
 //! A data folder read from outside: no replica is started, nothing is applied.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{DiskObserver, DiskOptions, FIRST_GENERATION, Family, Folder, Rocks, Storage};
+use crate::disk::{DiskObserver, DiskOptions, Folder, Rocks, Storage};
 use crate::handle::OpenError;
-use crate::raft::{Kind, range, stored_meta};
-use crate::slot::shard_at;
+use crate::inspect::scan_current;
 
 /// Small: whoever examines a folder reads every row once.
 fn options() -> DiskOptions {
@@ -53,19 +52,11 @@ impl StoppedNode {
     /// # Errors
     /// The disk has failed.
     pub fn scan(&self, slots: Range<u16>, mut each: impl FnMut(u16, &[u8], &[u8])) -> Result<(), OpenError> {
-        let failed = |error| OpenError::of(&self.data_dir, error);
-        let view = self.storage.snapshot();
-        for slot in slots {
-            let shard = shard_at(slot, self.shards);
-            let generation =
-                stored_meta(shard, Kind::Generation, |key, found| self.storage.get(Family::Meta, key, found));
-            let (from, to) = range(slot, generation.map_err(failed)?.unwrap_or(FIRST_GENERATION));
-            let all = view.scan(&from, &to, &mut |key, value| {
-                each(slot, key, value);
-                true
-            });
-            all.map_err(failed)?;
-        }
-        Ok(())
+        let each = |slot, key: &[u8], value: &[u8]| {
+            each(slot, key, value);
+            ControlFlow::Continue(())
+        };
+        let read = scan_current(&*self.storage.snapshot(), self.shards, slots, each);
+        read.map_err(|error| OpenError::of(&self.data_dir, error))
     }
 }

@@ -137,25 +137,9 @@ impl NodeView<'_> {
     pub fn scan(
         &self,
         slots: Range<u16>,
-        mut each: impl FnMut(u16, &[u8], &[u8]) -> ControlFlow<()>,
+        each: impl FnMut(u16, &[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), DiskError> {
-        let (mut current, mut failed) = (None, None);
-        let mut row = |key: &[u8], value: &[u8]| {
-            let Some((slot, generation)) = place(key) else { return true };
-            let known = current.filter(|(of, _)| *of == slot).map(|(_, generation)| generation);
-            let wanted = match known.map_or_else(|| self.generation(slot), Ok) {
-                Ok(wanted) => wanted,
-                Err(error) => {
-                    failed = Some(error);
-                    return false;
-                }
-            };
-            current = Some((slot, wanted));
-            generation != wanted || each(slot, key, value).is_continue()
-        };
-        let (from, to) = (slots.start.to_be_bytes(), slots.end.to_be_bytes());
-        self.disk.checked(self.snapshot.skim(&from, &to, &mut row))?;
-        failed.map_or(Ok(()), Err)
+        self.disk.checked(scan_current(&*self.snapshot, self.shards, slots, each))
     }
 
     /// The same for the rows of a slot whose keys go on with one byte: cheap, however few they are.
@@ -163,7 +147,7 @@ impl NodeView<'_> {
     /// # Errors
     /// As [`NodeView::scan`].
     pub fn scan_kind(&self, slot: u16, kind: u8, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), DiskError> {
-        let generation = self.generation(slot)?.to_be_bytes();
+        let generation = self.disk.checked(generation(&*self.snapshot, self.shards, slot))?.to_be_bytes();
         let prefix = |kind: u8| [&slot.to_be_bytes()[..], &generation, &[kind]].concat();
         let (from, to) = (prefix(kind), prefix(kind + 1));
         let mut row = |key: &[u8], value: &[u8]| {
@@ -171,12 +155,6 @@ impl NodeView<'_> {
             true
         };
         self.disk.checked(self.snapshot.skim(&from, &to, &mut row))
-    }
-
-    /// The generation that rows of a slot are current under.
-    fn generation(&self, slot: u16) -> Result<u32, DiskError> {
-        let shard = shard_at(slot, self.shards);
-        Ok(self.meta(shard, Kind::Generation)?.unwrap_or(FIRST_GENERATION))
     }
 
     /// Hashes the rows of a shard (`None`: of the meta group) slot by slot: all of them but for the generation in their
@@ -212,6 +190,39 @@ impl NodeView<'_> {
         let hashes = slots.into_iter().map(|(of, hash)| SlotHash { hash: hash.digest128(), ..of });
         Ok(is_wanted.then(|| hashes.collect()))
     }
+}
+
+/// As [`NodeView::scan`], of whatever snapshot.
+pub(crate) fn scan_current(
+    snapshot: &dyn Snapshot,
+    shards: u16,
+    slots: Range<u16>,
+    mut each: impl FnMut(u16, &[u8], &[u8]) -> ControlFlow<()>,
+) -> Result<(), DiskError> {
+    let (mut current, mut failed) = (None, None);
+    let mut row = |key: &[u8], value: &[u8]| {
+        let Some((slot, found)) = place(key) else { return true };
+        let known = current.filter(|(of, _)| *of == slot).map(|(_, generation)| generation);
+        let wanted = match known.map_or_else(|| generation(snapshot, shards, slot), Ok) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                failed = Some(error);
+                return false;
+            }
+        };
+        current = Some((slot, wanted));
+        found != wanted || each(slot, key, value).is_continue()
+    };
+    let (from, to) = (slots.start.to_be_bytes(), slots.end.to_be_bytes());
+    snapshot.skim(&from, &to, &mut row)?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// The generation that rows of a slot are current under.
+fn generation(snapshot: &dyn Snapshot, shards: u16, slot: u16) -> Result<u32, DiskError> {
+    let found =
+        stored_meta(shard_at(slot, shards), Kind::Generation, |key, found| snapshot.get(Family::Meta, key, found))?;
+    Ok(found.unwrap_or(FIRST_GENERATION))
 }
 
 /// The slot and the generation that a key begins with.

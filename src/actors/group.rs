@@ -292,9 +292,12 @@ impl GroupActor {
         let ticket = self.last_ticket + 1;
         // Before the new one is the last: what is under way begins after the one before.
         let under_way = self.under_way();
-        if let Some(request) = &turn.request {
-            under_way.carries_out(request, told_again(&decision.answer, &turn.command), ticket);
-        }
+        let request = turn.request.as_ref().map(|request| {
+            let told = told_again(&decision.answer, &turn.command);
+            let recorded = RequestForm::new(request, answer_form(&told));
+            under_way.carries_out(request, told, ticket);
+            recorded
+        });
         decision.events.iter().for_each(|event| under_way.touches(event, ticket));
         self.last_ticket = ticket;
         let next = Version { term: self.shared.term, activation: self.activation, counter: ticket };
@@ -308,10 +311,7 @@ impl GroupActor {
             events: decision.events.iter().map(EventForm::from).collect(),
             notices: decision.notices.iter().map(NoticeForm::from).collect(),
             quota_day: self.counted_day(&turn),
-            request: turn.request.as_ref().map(|request| {
-                let told = told_again(&decision.answer, &turn.command);
-                RequestForm::new(request, answer_form(&told))
-            }),
+            request,
         };
         for event in &decision.events {
             if let Event::Created(_) | Event::Destroyed { .. } = event {

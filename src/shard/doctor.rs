@@ -270,7 +270,7 @@ impl Doctor {
         for ((slot, gno), group) in groups {
             self.group(slot, gno, &group);
             let Some((app, id, head)) = &group.header else {
-                group.still_to_be_told().for_each(|(app, account)| self.lists.ending((app, account, slot, gno)));
+                group.still_to_be_told().for_each(|(app, account)| self.lists.member((app, account, slot, gno), None));
                 continue;
             };
             self.group_count += 1;
@@ -278,7 +278,7 @@ impl Doctor {
             let kind = (shard_of_slot(slot, self.shard_count), *app, kind_byte(head.facts.kind));
             *self.headers.entry(kind).or_default() += 1;
             for (account, row) in group.joined_rows(id, &head.facts) {
-                self.lists.member((*app, account, slot, gno), row);
+                self.lists.member((*app, account, slot, gno), Some(row));
             }
         }
         self.counts();

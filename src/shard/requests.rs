@@ -2,8 +2,8 @@
 //!
 //! A record goes into the same batch as the change it tells of, keyed by a time bucket, so that old ones are dropped
 //! by range. It holds the outcome and not the body; but whom an outcome is about it names, as a repetition may name
-//! others. What was answered OK is recorded, also if all was so already;
-//! what was refused changed nothing, and is judged afresh when it is asked again.
+//! others. What was answered OK is recorded, also if all was so already; what was refused changed nothing, and is
+//! judged afresh when it is asked again.
 //!
 //! Source: docs/spec/client-operations.md 1, `ClientReqId`.
 

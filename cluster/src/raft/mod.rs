@@ -17,5 +17,4 @@ pub(crate) use mark::Looking;
 pub(crate) use network::{Peers, Way};
 pub(crate) use replica::{Begin, RunningReplica, Timings, stored_rows};
 pub use report::{Move, PeerReport, ReplicaReport};
-pub(crate) use snapshot::range;
 pub(crate) use types::{LogId, Types, Vote, voters_of};

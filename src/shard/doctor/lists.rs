@@ -39,7 +39,29 @@ pub(super) struct Lists {
 
 enum Look {
     Sums(Sums),
-    Rows { suspects: Suspects, joined: BTreeMap<JoinedKey, JoinedRow>, members: BTreeMap<JoinedKey, Option<JoinedRow>> },
+    Rows { suspects: Suspects, rows: Sides<BTreeMap<JoinedKey, Option<JoinedRow>>> },
+}
+
+/// What is compared: of each the same for joined lists and for rosters.
+#[derive(Clone, Copy, Default)]
+struct Sides<T> {
+    joined: T,
+    members: T,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Joined,
+    Members,
+}
+
+impl<T> Sides<T> {
+    fn of(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Joined => &mut self.joined,
+            Side::Members => &mut self.members,
+        }
+    }
 }
 
 /// What messages on their way will make of a joined row.
@@ -57,7 +79,7 @@ impl Lists {
 
     /// To be compared row by row, as far as they are suspect.
     pub fn of(suspects: Suspects, shard_count: u16) -> Self {
-        Self::new(Look::Rows { suspects, joined: BTreeMap::new(), members: BTreeMap::new() }, shard_count)
+        Self::new(Look::Rows { suspects, rows: Sides::default() }, shard_count)
     }
 
     fn new(look: Look, shard_count: u16) -> Self {
@@ -105,62 +127,33 @@ impl Lists {
     /// A row of a joined list.
     pub fn joined(&mut self, key: JoinedKey, row: JoinedRow) {
         match self.changes.remove(&key) {
-            None => self.listed(key, row),
-            Some(Change::Becomes(Some(row)) | Change::BecomesIfListed(row)) => self.listed(key, row),
+            None => self.take(Side::Joined, key, Some(row)),
+            Some(Change::Becomes(Some(row)) | Change::BecomesIfListed(row)) => self.take(Side::Joined, key, Some(row)),
             Some(Change::Becomes(None)) => {}
         }
+    }
+
+    /// A member, and what its joined list should say of the group; of one that is being disbanded nobody knows what.
+    pub fn member(&mut self, key: JoinedKey, row: Option<JoinedRow>) {
+        self.take(Side::Members, key, row);
     }
 
     /// Rows that will be there when all messages have arrived, behind the last of those that are.
     fn settle(&mut self) {
         for (key, change) in std::mem::take(&mut self.changes) {
             if let Change::Becomes(Some(row)) = change {
-                self.listed(key, row);
+                self.take(Side::Joined, key, Some(row));
             }
         }
     }
 
-    fn listed(&mut self, key: JoinedKey, row: JoinedRow) {
-        let is_ending = self.ending.contains(&(key.2, key.3));
+    fn take(&mut self, side: Side, key: JoinedKey, row: Option<JoinedRow>) {
+        let row = row.filter(|_| !self.ending.contains(&(key.2, key.3)));
         match &mut self.look {
-            Look::Sums(sums) if is_ending => sums.bucket(&key).joined.add(&key, None),
-            Look::Sums(sums) => {
-                sums.bucket(&key).joined.add(&key, Some(&row));
-                sums.claims.of(&key, self.shard_count, |block| &mut block.claimed, row.flags);
-            }
-            Look::Rows { suspects, joined, .. } => {
+            Look::Sums(sums) => sums.add(side, &key, row.as_ref(), self.shard_count),
+            Look::Rows { suspects, rows } => {
                 if suspects.have(&key, self.shard_count) {
-                    joined.insert(key, row);
-                }
-            }
-        }
-    }
-
-    /// A member, and what its joined list should say of the group.
-    pub fn member(&mut self, key: JoinedKey, row: JoinedRow) {
-        if self.ending.contains(&(key.2, key.3)) {
-            return self.ending(key);
-        }
-        match &mut self.look {
-            Look::Sums(sums) => {
-                sums.bucket(&key).members.add(&key, Some(&row));
-                sums.claims.of(&key, self.shard_count, |block| &mut block.true_of, row.flags);
-            }
-            Look::Rows { suspects, members, .. } => {
-                if suspects.have(&key, self.shard_count) {
-                    members.insert(key, Some(row));
-                }
-            }
-        }
-    }
-
-    /// A member of a group that ends, who has not been told yet.
-    pub fn ending(&mut self, key: JoinedKey) {
-        match &mut self.look {
-            Look::Sums(sums) => sums.bucket(&key).members.add(&key, None),
-            Look::Rows { suspects, members, .. } => {
-                if suspects.have(&key, self.shard_count) {
-                    members.insert(key, None);
+                    rows.of(side).insert(key, row);
                 }
             }
         }
@@ -178,16 +171,16 @@ impl Lists {
     /// What suspects differ in. Sums that differ for no reason are a difference, too.
     pub fn compare(mut self, found: &mut Differences) {
         self.settle();
-        let Look::Rows { suspects, joined, members } = self.look else { return };
+        let Look::Rows { suspects, rows: Sides { joined, members } } = self.look else { return };
         for (key, row) in &joined {
             let (app, account, slot, gno) = key;
             let place = format!("slot {} gno {gno}", slot.0);
-            match members.get(key) {
-                None => found.push(format!("{account} of app {app} has joined {place}, where it is no member")),
-                Some(Some(member)) if !is_listed(row, member) => {
+            match (row, members.get(key)) {
+                (_, None) => found.push(format!("{account} of app {app} has joined {place}, where it is no member")),
+                (Some(row), Some(Some(member))) if !is_listed(row, member) => {
                     found.push(format!("{account} of app {app} lists {place} as {row:?}, not {member:?}"));
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
         for (app, account, slot, gno) in members.keys().filter(|key| !joined.contains_key(key)) {
@@ -216,14 +209,8 @@ fn is_listed(row: &JoinedRow, member: &JoinedRow) -> bool {
 
 /// Both sides of every part, and what no sum tells.
 struct Sums {
-    buckets: Vec<Bucket>,
+    buckets: Vec<Sides<Sum>>,
     claims: Claims,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Bucket {
-    joined: Sum,
-    members: Sum,
 }
 
 /// Of hashes, whatever their order.
@@ -235,13 +222,20 @@ struct Sum {
 
 impl Default for Sums {
     fn default() -> Self {
-        Self { buckets: vec![Bucket::default(); BUCKETS], claims: Claims::default() }
+        Self { buckets: vec![Sides::default(); BUCKETS], claims: Claims::default() }
     }
 }
 
 impl Sums {
-    fn bucket(&mut self, key: &JoinedKey) -> &mut Bucket {
-        &mut self.buckets[bucket_of(key)]
+    fn add(&mut self, side: Side, key: &JoinedKey, row: Option<&JoinedRow>, shard_count: u16) {
+        let mut bytes = bytes_of(key);
+        let sum = self.buckets[bucket_of(&bytes)].of(side);
+        bytes.extend(encode(&row.map(fixed)));
+        sum.rows += 1;
+        sum.hash = sum.hash.wrapping_add(xxh3_128(&bytes));
+        if let Some(row) = row {
+            self.claims.add(side, key, row.flags, shard_count);
+        }
     }
 
     fn suspects(&self, rows_max: u64) -> Option<Suspects> {
@@ -268,44 +262,28 @@ impl Sums {
     }
 }
 
-impl Sum {
-    fn add(&mut self, key: &JoinedKey, row: Option<&JoinedRow>) {
-        let mut bytes = bytes_of(key);
-        bytes.extend(encode(&row.map(fixed)));
-        self.rows += 1;
-        self.hash = self.hash.wrapping_add(xxh3_128(&bytes));
-    }
-}
-
 fn bytes_of((app, account, slot, gno): &JoinedKey) -> Vec<u8> {
     encode(&(app.0, account.as_str(), slot.0, gno.0))
 }
 
-fn bucket_of(key: &JoinedKey) -> usize {
-    xxh3_64(&bytes_of(key)) as usize % BUCKETS
+fn bucket_of(bytes: &[u8]) -> usize {
+    xxh3_64(bytes) as usize % BUCKETS
 }
 
 /// What joined rows say of groups that they may know late, and what is true. Group numbers are dense in each shard.
 #[derive(Default)]
-struct Claims(HashMap<(ShardId, u64), Block>);
+struct Claims(HashMap<(ShardId, u64), Sides<Flags>>);
 
 /// For each lagging flag one bit per group.
 type Flags = [u64; LAGGING.len()];
 
-#[derive(Default)]
-struct Block {
-    claimed: Flags,
-    true_of: Flags,
-}
-
 impl Claims {
-    fn of(&mut self, key: &JoinedKey, shard_count: u16, side: impl Fn(&mut Block) -> &mut Flags, flags: u8) {
-        let (_, _, slot, gno) = key;
+    fn add(&mut self, side: Side, (_, _, slot, gno): &JoinedKey, flags: u8, shard_count: u16) {
         if !LAGGING.iter().any(|flag| flags & flag != 0) {
             return;
         }
         let block = self.0.entry((shard_of_slot(*slot, shard_count), gno.0 / BLOCK_GROUPS)).or_default();
-        for (bits, flag) in side(block).iter_mut().zip(LAGGING) {
+        for (bits, flag) in block.of(side).iter_mut().zip(LAGGING) {
             *bits |= u64::from(flags & flag != 0) << (gno.0 % BLOCK_GROUPS);
         }
     }
@@ -313,8 +291,7 @@ impl Claims {
     /// Groups that some joined row says too much of.
     fn untrue(&self) -> impl Iterator<Item = (ShardId, Gno)> {
         self.0.iter().flat_map(|((shard, n), block)| {
-            let untrue =
-                block.claimed.iter().zip(block.true_of).fold(0, |all, (claimed, true_of)| all | claimed & !true_of);
+            let untrue = block.joined.iter().zip(block.members).fold(0, |all, (claimed, is)| all | claimed & !is);
             let groups = (0..BLOCK_GROUPS).filter(move |bit| untrue >> bit & 1 == 1);
             groups.map(move |bit| (*shard, Gno(n * BLOCK_GROUPS + bit)))
         })
@@ -333,7 +310,8 @@ pub(super) struct Suspects {
 impl Suspects {
     fn have(&self, key: &JoinedKey, shard_count: u16) -> bool {
         let (_, _, slot, gno) = key;
-        self.groups.contains(&(shard_of_slot(*slot, shard_count), *gno)) || self.buckets.contains(&bucket_of(key))
+        self.groups.contains(&(shard_of_slot(*slot, shard_count), *gno))
+            || self.buckets.contains(&bucket_of(&bytes_of(key)))
     }
 }
 
@@ -359,7 +337,7 @@ mod tests {
     fn found(look: impl Fn() -> Lists, joined: &[(JoinedKey, JoinedRow)]) -> Lists {
         let mut lists = look();
         joined.iter().for_each(|(key, row)| lists.joined(key.clone(), row.clone()));
-        (0..GROUPS).rev().for_each(|gno| lists.member(key(gno), row()));
+        (0..GROUPS).rev().for_each(|gno| lists.member(key(gno), Some(row())));
         lists
     }
 
@@ -406,7 +384,7 @@ mod tests {
         // As many rows say so as groups are active.
         for (gno, claims, is) in [(64, &off, &on), (65, &on, &off), (66, &on, &on)] {
             lists.joined(key(gno), claims.clone());
-            lists.member(key(gno), is.clone());
+            lists.member(key(gno), Some(is.clone()));
         }
         let suspects = lists.suspects().expect("one is ahead");
         let is_suspect = |gno: u64| suspects.groups.contains(&(ShardId(0), Gno(gno)));
