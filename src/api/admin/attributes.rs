@@ -43,8 +43,9 @@ pub(super) fn checked(
     change: AttributeChange,
 ) -> Result<(GroupId, ChangeAttributes), Failure> {
     let change = ChangeAttributes { operator: call.operator(), change };
+    let addressed = body.addressed("GroupId")?;
     shape::check_change_attributes(&change, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, change))
+    Ok((addressed.group()?, change))
 }
 
 /// Reads `GroupAttr` as keys with values.

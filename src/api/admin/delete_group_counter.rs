@@ -27,11 +27,12 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 }
 
 pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeCounters), Failure> {
+    let addressed = body.addressed("GroupId")?;
     let change = match read_keys(call, body)? {
         None => CounterChange::Clear,
         Some(keys) => CounterChange::Delete(keys),
     };
-    Ok((body.group_id("GroupId")?, ChangeCounters { operator: call.operator(), change }))
+    Ok((addressed.group()?, ChangeCounters { operator: call.operator(), change }))
 }
 
 #[cfg(test)]

@@ -54,8 +54,9 @@ pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Re
 
 /// `None`: all keys.
 pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, Option<Vec<String>>), Failure> {
+    let addressed = body.addressed("GroupId")?;
     let keys = read_keys(call, body)?;
-    Ok((body.group_id("GroupId")?, keys))
+    Ok((addressed.group()?, keys))
 }
 
 /// Reads `GroupCounterKeys`; `None`: there is none, which means all.

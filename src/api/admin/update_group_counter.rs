@@ -57,8 +57,9 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ChangeCounte
     let pairs = items.iter().map(pair).collect::<Result<_, Failure>>()?;
     let change = body.word("Mode", mode)?.unwrap_or(CounterChange::Set);
     let change = ChangeCounters { operator: call.operator(), change: change(pairs) };
+    let addressed = body.addressed("GroupId")?;
     shape::check_change_counters(&change, &call.rules.limits)?;
-    Ok((body.group_id("GroupId")?, change))
+    Ok((addressed.group()?, change))
 }
 
 fn mode(word: &str) -> Option<Change> {

@@ -51,6 +51,11 @@ async fn the_first_fault_wins() {
         ("ban_group_member", json!({"Members_Account": many(21), "Duration": 4}), 10004),
         ("unban_group_member", json!({"Members_Account": many(21)}), 10004),
         ("modify_admin", json!({"CommandType": 1, "Admin_Account": many(6)}), 10004),
+        ("set_group_attr", json!({"GroupAttr": long_key}), 10004),
+        ("modify_group_attr", json!({"GroupId": 5, "GroupAttr": long_key}), 10004),
+        ("update_group_counter", json!({"GroupCounter": counters}), 10004),
+        ("get_group_counter", json!({"GroupCounterKeys": many(21)}), 10004),
+        ("delete_group_counter", json!({"GroupId": "", "GroupCounterKeys": many(21)}), 10004),
         // The type of a field, before a list that is too long.
         (
             "get_specified_group_member_info",
