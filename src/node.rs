@@ -376,8 +376,8 @@ impl Inside {
         let (readiness, disk) = (service.clone(), cluster.clone());
         let not_ready = move || readiness.not_ready();
         let others = OtherNodes(cluster.clone());
-        let api =
-            api::Api::new(config, apps, Service::clone(&service), others, not_ready.clone(), move || disk.flush_time());
+        let flushes = move || api::Flushes { usual: disk.flush_time(), current: disk.current_flush() };
+        let api = api::Api::new(config, apps, Service::clone(&service), others, not_ready.clone(), flushes);
         let about = About {
             name: config.node.name.clone(),
             zone: config.node.zone.clone(),

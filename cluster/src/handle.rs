@@ -365,6 +365,11 @@ impl Cluster {
         self.inner.disk.flush_time()
     }
 
+    /// How long the flush that is under way has lasted; 0 if none is.
+    pub fn current_flush(&self) -> Duration {
+        self.inner.disk.current_flush()
+    }
+
     /// The damage that failed the disk, if it was damage: [`OpenError::Corrupt`] with file and place.
     ///
     /// It is remembered in the folder: the next start reads every table to the end, whatever its options say, and

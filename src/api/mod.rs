@@ -48,6 +48,7 @@ use rustc_hash::FxHashMap;
 use tracing::Instrument;
 
 use self::about::About;
+pub use self::admission::Flushes;
 use self::admission::{Admission, Lane, NotNow};
 use self::auth::{Auth, Caller};
 use self::body::Object;
@@ -295,14 +296,14 @@ struct Door {
 
 impl Api {
     /// Builds the door to a service for apps and what each is run by; `nodes` are the others, `not_ready` says why the
-    /// node cannot serve, if it cannot, and `flush_time` what a flush of its disk takes these days.
+    /// node cannot serve, if it cannot, and `flushes` what those of its disk take.
     pub fn new(
         config: &Config,
         apps: Vec<(AppSettings, config::App)>,
         service: Service,
         nodes: impl Nodes + 'static,
         not_ready: impl Fn() -> Option<String> + Send + Sync + 'static,
-        flush_time: impl Fn() -> Duration + Send + Sync + 'static,
+        flushes: impl Fn() -> Flushes + Send + Sync + 'static,
     ) -> Self {
         let names = ENDPOINTS.iter().map(|(name, ..)| *name).chain(["other"]);
         let rules = apps.iter().map(|(settings, app)| (AppId(app.id), Rules::of(config, settings))).collect();
@@ -316,7 +317,7 @@ impl Api {
             http: config.http.clone(),
             strict_accounts: config.ids.user_id_strict,
             kept: KeptAnswers::new(config.api.kept_answers_bytes),
-            admission: Arc::new(Admission::new(config.actors.inflight_max, Instant::now(), flush_time)),
+            admission: Arc::new(Admission::new(config.actors.inflight_max, Instant::now(), flushes)),
             // Two runs of a node rarely give the same id, so that logs kept together stay apart.
             requests: AtomicU64::new(rand::random()),
             not_ready: Box::new(not_ready),

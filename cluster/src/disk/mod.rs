@@ -148,6 +148,11 @@ impl Disk {
         self.inner.vitals.flush_time()
     }
 
+    /// How long the flush that is under way has lasted; 0 if none is.
+    pub fn current_flush(&self) -> std::time::Duration {
+        self.inner.vitals.current_flush()
+    }
+
     /// Whether the disk takes writes.
     pub fn health(&self) -> Health {
         self.inner.vitals.health()

@@ -135,23 +135,28 @@ impl Vitals {
         if let Err(error) = self.check() {
             return Health::Failed { reason: error.to_string() };
         }
-        let now = self.now();
-        let longest = [&self.writing_since, &self.flushing_since]
-            .map(|since| match since.load(Ordering::Relaxed) {
-                0 => 0,
-                since => now.saturating_sub(since),
-            })
-            .into_iter()
-            .max();
-        match longest {
-            Some(millis) if millis > STALL_MS => Health::Stalled { millis },
+        match self.millis_since(&self.writing_since).max(self.millis_since(&self.flushing_since)) {
+            millis if millis > STALL_MS => Health::Stalled { millis },
             _ => Health::Serving,
+        }
+    }
+
+    /// How long what began then is under way; 0 if nothing is.
+    fn millis_since(&self, began: &AtomicU64) -> u64 {
+        match began.load(Ordering::Relaxed) {
+            0 => 0,
+            began => self.now().saturating_sub(began),
         }
     }
 
     /// What a flush takes, as a mean in which the last few weigh most; 0 before the first.
     pub(crate) fn flush_time(&self) -> Duration {
         Duration::from_micros(self.flush_us.load(Ordering::Relaxed))
+    }
+
+    /// How long the flush that is under way has lasted, in whole milliseconds; 0 if none is.
+    pub(crate) fn current_flush(&self) -> Duration {
+        Duration::from_millis(self.millis_since(&self.flushing_since))
     }
 
     /// Only the flusher reports, so the mean has one writer.
@@ -394,6 +399,19 @@ mod tests {
             vitals.flushed(Duration::from_micros(80));
         }
         assert!(vitals.flush_time() < Duration::from_micros(90), "{:?}", vitals.flush_time());
+    }
+
+    #[test]
+    fn a_flush_is_current_while_it_lasts() {
+        let vitals = Vitals::new(DiskObserver::default());
+        assert_eq!(vitals.current_flush(), Duration::ZERO);
+        let flush = || {
+            std::thread::sleep(Duration::from_millis(5));
+            assert!(vitals.current_flush() >= Duration::from_millis(4), "{:?}", vitals.current_flush());
+            Ok(())
+        };
+        vitals.run(&vitals.flushing_since, flush).expect("flushed");
+        assert_eq!(vitals.current_flush(), Duration::ZERO);
     }
 
     #[test]

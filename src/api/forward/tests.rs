@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::actors::Service;
 use crate::actors::testing::{a_service, leading_only};
-use crate::api::Api;
+use crate::api::{Api, Flushes};
 use crate::config::{self, Config};
 
 const APP: AppId = AppId(7);
@@ -72,7 +72,7 @@ struct Doors {
 fn door(config: &Config, service: Service, wire: &Arc<Wire>) -> Api {
     let app = config::App { id: APP.0, ..config::App::default() };
     let apps = vec![(config.settings_of(&app).unwrap(), app)];
-    Api::new(config, apps, service, OnWire(wire.clone()), || None, || Duration::ZERO)
+    Api::new(config, apps, service, OnWire(wire.clone()), || None, Flushes::default)
 }
 
 impl Doors {
