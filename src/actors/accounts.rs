@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use futures::FutureExt;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use muster_cluster::ShardId;
 use rustc_hash::FxHashMap;
 
@@ -15,7 +15,7 @@ use super::service::{unreadable, within};
 use super::{ReadError, Service, SubmitError};
 use crate::group::Command;
 use crate::id::{AccountId, AppId};
-use crate::shard::{IdentityChange, identities, slot_of_account};
+use crate::shard::{IdentityChange, Looks, identities, slot_of_account};
 
 /// Who exists besides those who were imported.
 #[derive(Debug)]
@@ -142,6 +142,23 @@ impl Service {
             }
         }
         Ok(known)
+    }
+
+    /// Reads what accounts look like, in that order.
+    pub(super) async fn looks(&self, app: AppId, accounts: &[AccountId]) -> Result<Vec<Looks>, ReadError> {
+        let mut looks = vec![Looks::default(); accounts.len()];
+        let routing = self.routing.load_full();
+        let by_shard = self.by_shard(app, accounts.iter());
+        // All at once: each is one round for its shard, and none waits for another.
+        let barriers = by_shard.iter().map(|(shard, _)| self.fresh(&routing.routes()[usize::from(shard.0)]));
+        try_join_all(barriers).await?;
+        for (shard, places) in by_shard {
+            let named: Vec<&AccountId> = places.iter().map(|place| &accounts[*place]).collect();
+            let rows = &routing.routes()[usize::from(shard.0)].rows;
+            let found = identities::looks(rows, app, &named).map_err(unreadable)?;
+            places.into_iter().zip(found).for_each(|(place, found)| looks[place] = found);
+        }
+        Ok(looks)
     }
 
     /// The accounts that a command relies on and that do not exist; where everybody exists this costs nothing.

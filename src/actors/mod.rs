@@ -40,5 +40,5 @@ pub use muster_cluster::{CallError, NodeId};
 // What reads answer is made where rows are read; the front door knows it from here.
 pub use crate::shard::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, ClientRequest, GroupView, JoinedGroup, JoinedList, JoinedQuery,
-    KeyValues, LiveAdmins, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart, Version,
+    KeyValues, Looks, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart, Version,
 };

@@ -19,12 +19,14 @@ use super::neighbours::{Endings, Neighbours};
 use super::registry::{Route, RoutesChanged, Routing, RoutingTable};
 use super::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,
-    LiveAdmins, MemberPage, MemberQuery, MutedList, NamedMembers,
+    Looks, MemberPage, MemberQuery, MutedList, NamedMembers,
 };
 use crate::group::{Answer, Command, Kind, Limits, Refusal};
 use crate::id::{AccountId, AppId, GroupId};
 use crate::shard::reads::{self, Joined};
-use crate::shard::{ClientRequest, Head, Job, RequestAnswer, RequestForm, Version, slot_of, slot_of_account};
+use crate::shard::{
+    ClientRequest, Head, Job, LiveAdmins, RequestAnswer, RequestForm, Version, slot_of, slot_of_account,
+};
 use crate::time::SystemClock;
 
 /// Why a command has no outcome, or a refusing one. The three are told apart on the wire.
@@ -344,7 +346,7 @@ impl Service {
     }
 
     /// Waits until the rows of a shard hold every change acknowledged so far, unless they are taken as they are.
-    async fn fresh(&self, route: &Route) -> Result<(), ReadError> {
+    pub(super) async fn fresh(&self, route: &Route) -> Result<(), ReadError> {
         if self.is_stale { Ok(()) } else { Self::barrier(route).await }
     }
 
@@ -527,19 +529,25 @@ impl Service {
         .await
     }
 
-    /// Reads the admins of a live room.
+    /// Reads the admins of a live room in the order of their appointment, and what they look like.
     ///
     /// # Errors
     /// [`ReadError`]; `NotSupported` for other kinds.
-    pub async fn live_admins(&self, app: AppId, group: &GroupId, deadline: Instant) -> Result<LiveAdmins, ReadError> {
+    pub async fn live_admins(
+        &self,
+        app: AppId,
+        group: &GroupId,
+        deadline: Instant,
+    ) -> Result<Vec<(AccountId, Looks)>, ReadError> {
         within(deadline, async {
             let route = self.up_to_date(app, group).await?;
             let admins = reads::live_admins(&route.rows, app, group).map_err(unreadable)?;
-            let admins = admins.ok_or(ReadError::NoSuchGroup)?;
-            match admins.kind {
-                Kind::AvChatRoom => Ok(admins),
-                _ => Err(ReadError::NotSupported),
+            let LiveAdmins { kind, admins } = admins.ok_or(ReadError::NoSuchGroup)?;
+            if kind != Kind::AvChatRoom {
+                return Err(ReadError::NotSupported);
             }
+            let looks = self.looks(app, &admins).await?;
+            Ok(admins.into_iter().zip(looks).collect())
         })
         .await
     }

@@ -7,6 +7,7 @@ use muster_cluster::{DiskError, Rows};
 
 use super::entry::{AccountsEntry, IdentityChange};
 use super::rows::Writer;
+use super::view::Looks;
 use crate::id::{AccountId, AppId};
 use crate::store::{AccountHeader, AccountText, IdentityRow, Keys, decode, encode};
 
@@ -64,6 +65,17 @@ pub fn known(rows: &Rows, app: AppId, accounts: &[&AccountId], by_mention: bool)
         Ok(view.read(&keys.account(app, account), decode::<AccountHeader>)?.is_some())
     };
     accounts.iter().map(is_known).collect()
+}
+
+/// What the accounts look like, in that order; nothing of those who were not imported.
+pub fn looks(rows: &Rows, app: AppId, accounts: &[&AccountId]) -> Result<Vec<Looks>, DiskError> {
+    let view = rows.view();
+    let keys = Keys::new(view.generation());
+    let look = |account: &&AccountId| {
+        let row = view.read(&keys.identity(app, account), decode::<IdentityRow>)?;
+        Ok(row.map_or_else(Looks::default, |row| Looks { nick: row.nick, face_url: row.face_url }))
+    };
+    accounts.iter().map(look).collect()
 }
 
 #[cfg(test)]
@@ -158,6 +170,17 @@ mod tests {
             assert_eq!(known(shard.bench.rows(), APP, &[&bob, &ann, &bob], by_mention).unwrap(), [false, true, false]);
             assert_eq!(known(shard.bench.rows(), AppId(8), &[&ann], by_mention).unwrap(), [false]);
         }
+    }
+
+    #[test]
+    fn what_they_look_like() {
+        let mut shard = Shard::new();
+        shard.apply(&[entry(5, vec![imported("ann", Some("Ann"), Some("a.png")), imported("cid", None, None)])]);
+        let (ann, bob, cid) = (account("ann"), account("bob"), account("cid"));
+        let of_ann = Looks { nick: "Ann".to_owned(), face_url: "a.png".to_owned() };
+        let found = looks(shard.bench.rows(), APP, &[&cid, &ann, &bob]).expect("rows in memory");
+        assert_eq!(found, [Looks::default(), of_ann, Looks::default()]);
+        assert_eq!(looks(shard.bench.rows(), AppId(8), &[&ann]).expect("rows in memory"), [Looks::default()]);
     }
 
     /// Golden bytes: a change of layout is a change of format.

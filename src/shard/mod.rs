@@ -29,7 +29,7 @@ pub use requests::{ClientRequest, RequestForm, answer_form, answer_of, buckets_s
 pub use rows::Count;
 pub use view::{
     AllGroupsPage, AllGroupsQuery, BanPage, BanQuery, GroupView, JoinedGroup, JoinedList, JoinedQuery, KeyValues,
-    LiveAdmins, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart,
+    LiveAdmins, Looks, MemberPage, MemberQuery, MemberView, MutedList, NamedMembers, PageStart,
 };
 
 // Parts of entries and messages that happen to be rows too.

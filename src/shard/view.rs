@@ -143,6 +143,13 @@ pub struct BanPage {
     pub has_more: bool,
 }
 
+/// What an account is called and looks like, as far as it was imported with that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    pub nick: String,
+    pub face_url: String,
+}
+
 /// The admins of a live room.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveAdmins {

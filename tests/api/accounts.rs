@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::expect;
-use crate::shared::{address, client, info, joined, listed, members, refused, unique, with};
+use crate::shared::{address, client, create, info, joined, listed, members, refused, unique, with};
 use crate::support::{ADMIN, APP, Client, KEY, Node, OTHER_APP, OTHER_KEY, Settings, query};
 
 /// Calls a command of the account service as the admin of an app.
@@ -88,6 +88,28 @@ async fn accounts_are_imported_checked_and_deleted() {
     let body = json!({"CheckItem": user_ids(&[cid])});
     let answer = call_as(&mut there, OTHER_APP, OTHER_KEY, "account_check", body).await;
     assert_eq!(answer, checked(&[(cid, false)]));
+}
+
+#[tokio::test]
+async fn admins_of_live_rooms_are_listed_as_they_were_imported() {
+    let mut client = client().await;
+    let (ann, bob) = (unique("ann"), unique("bob"));
+    let id = create(&mut client, "AVChatRoom", json!({})).await;
+    let admins = json!({"GroupId": id, "CommandType": 1, "Admin_Account": [bob, ann]});
+    client.ok("modify_admin", admins).await;
+    let listing = |nick: &str, avatar: &str| {
+        let ann = json!({"Admin_Account": ann, "NickName": nick, "Avatar": avatar});
+        expect::ok(json!({"Admin_List": [{"Admin_Account": bob, "NickName": "", "Avatar": ""}, ann]}))
+    };
+    for (import, nick, avatar) in [
+        (json!({"UserID": ann, "Nick": "Ann", "FaceUrl": "http://x/a.png"}), "Ann", "http://x/a.png"),
+        (json!({"UserID": ann, "Nick": "Anna"}), "Anna", "http://x/a.png"),
+    ] {
+        assert_eq!(call(&mut client, "account_import", import).await, expect::ok(json!({})));
+        assert_eq!(client.call("get_admin_list", json!({"GroupId": id})).await, listing(nick, avatar));
+    }
+    assert_eq!(delete(&mut client, &[&ann]).await, [0]);
+    assert_eq!(client.call("get_admin_list", json!({"GroupId": id})).await, listing("", ""));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `get_admin_list`: the admins of a live room. Source: docs/spec/rest-api-messages.md 3.5.
 
-use crate::actors::Service;
+use crate::actors::{Looks, Service};
 use crate::api::Call;
 use crate::api::about::{About, Example, GROUP_ID, Is, Shape, Topic, required};
 use crate::api::body::Object;
@@ -17,8 +17,8 @@ pub const ABOUT: About = About {
         "Admin_List",
         Is::List(&Is::Object(&Shape::of(&[
             required("Admin_Account", Is::Account, "the admin"),
-            required("NickName", Is::Text, "always \"\""),
-            required("Avatar", Is::Text, "always \"\""),
+            required("NickName", Is::Text, "the nick it was imported with, else \"\""),
+            required("Avatar", Is::Text, "the same of its picture"),
         ]))),
         "the admins",
     )]),
@@ -31,22 +31,21 @@ pub const ABOUT: About = About {
 
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Vec<u8>, Failure> {
     let group = read(body)?;
-    Ok(render(&service.live_admins(call.app, &group, call.deadline).await?.admins))
+    Ok(render(&service.live_admins(call.app, &group, call.deadline).await?))
 }
 
 fn read(body: &Object<'_>) -> Result<GroupId, Failure> {
     body.group_id("GroupId")
 }
 
-fn render(admins: &[AccountId]) -> Vec<u8> {
+fn render(admins: &[(AccountId, Looks)]) -> Vec<u8> {
     let mut json = Json::ok();
     json.list("Admin_List", |json| {
-        for admin in admins {
+        for (admin, looks) in admins {
             json.item(|json| {
                 json.text("Admin_Account", admin.as_str());
-                // No directory of users is kept here; clients read both all the same.
-                json.text("NickName", "");
-                json.text("Avatar", "");
+                json.text("NickName", &looks.nick);
+                json.text("Avatar", &looks.face_url);
             });
         }
     });
@@ -66,8 +65,11 @@ mod tests {
     #[test]
     fn answers() {
         assert_eq!(
-            text(render(&["zoe", "ann"].map(account))),
-            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"Admin_List":[{"Admin_Account":"zoe","NickName":"","Avatar":""},{"Admin_Account":"ann","NickName":"","Avatar":""}]}"#
+            text(render(&[
+                (account("zoe"), Looks { nick: "Zoë".to_owned(), face_url: "z.png".to_owned() }),
+                (account("ann"), Looks::default()),
+            ])),
+            r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"Admin_List":[{"Admin_Account":"zoe","NickName":"Zoë","Avatar":"z.png"},{"Admin_Account":"ann","NickName":"","Avatar":""}]}"#
         );
         assert_eq!(text(render(&[])), r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"Admin_List":[]}"#);
     }
