@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
-use muster_cluster::ShardId;
+use muster_cluster::{DiskError, Rows, ShardId};
 use rustc_hash::FxHashMap;
 
 use super::quota::must_exist;
+use super::registry::Route;
 use super::service::{unreadable, within};
 use super::{ReadError, Service, SubmitError};
 use crate::group::Command;
@@ -124,41 +125,52 @@ impl Service {
 
     async fn known(&self, app: AppId, accounts: &[&AccountId]) -> Result<Vec<bool>, ReadError> {
         let by_mention = self.existing.everybody;
-        let mut known = vec![false; accounts.len()];
-        let routing = self.routing.load_full();
-        for (shard, places) in self.by_shard(app, accounts.iter().copied()) {
-            let route = &routing.routes()[usize::from(shard.0)];
+        let ready = |route: Route| async move {
             if by_mention {
                 // A mention comes from the group's shard, as a message.
-                let settled = self.neighbours.settle(shard).await?;
-                self.neighbours.catch_up(shard, settled).await?;
+                let settled = self.neighbours.settle(route.shard).await?;
+                self.neighbours.catch_up(route.shard, settled).await
             } else {
-                Self::barrier(route).await?;
+                Self::barrier(&route).await
             }
-            let named: Vec<&AccountId> = places.iter().map(|place| accounts[*place]).collect();
-            let found = identities::known(&route.rows, app, &named, by_mention).map_err(unreadable)?;
-            for (place, is_known) in places.into_iter().zip(found) {
-                known[place] = is_known || self.is_configured(app, accounts[place]);
-            }
+        };
+        let read = |rows: &Rows, named: &[&AccountId]| identities::known(rows, app, named, by_mention);
+        let mut known = self.read_each(app, accounts, ready, read).await?;
+        for (known, account) in known.iter_mut().zip(accounts) {
+            *known |= self.is_configured(app, account);
         }
         Ok(known)
     }
 
     /// Reads what accounts look like, in that order.
-    pub(super) async fn looks(&self, app: AppId, accounts: &[AccountId]) -> Result<Vec<Looks>, ReadError> {
-        let mut looks = vec![Looks::default(); accounts.len()];
+    pub(super) async fn looks(&self, app: AppId, accounts: &[&AccountId]) -> Result<Vec<Looks>, ReadError> {
+        let read = |rows: &Rows, named: &[&AccountId]| identities::looks(rows, app, named);
+        self.read_each(app, accounts, |route: Route| async move { self.fresh(&route).await }, read).await
+    }
+
+    /// Reads something of each account where it lies, in that order, once the rows of all their shards are ready.
+    async fn read_each<T: Clone + Default, R: Future<Output = Result<(), ReadError>>>(
+        &self,
+        app: AppId,
+        accounts: &[&AccountId],
+        ready: impl Fn(Route) -> R,
+        read: impl Fn(&Rows, &[&AccountId]) -> Result<Vec<T>, DiskError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let by_shard = self.by_shard(app, accounts.iter().copied());
         let routing = self.routing.load_full();
-        let by_shard = self.by_shard(app, accounts.iter());
+        let route = |shard: ShardId| routing.routes()[usize::from(shard.0)].clone();
+        let by_route: Vec<(Route, Vec<usize>)> =
+            by_shard.into_iter().map(|(shard, places)| (route(shard), places)).collect();
         // All at once: each is one round for its shard, and none waits for another.
-        let barriers = by_shard.iter().map(|(shard, _)| self.fresh(&routing.routes()[usize::from(shard.0)]));
-        try_join_all(barriers).await?;
-        for (shard, places) in by_shard {
-            let named: Vec<&AccountId> = places.iter().map(|place| &accounts[*place]).collect();
-            let rows = &routing.routes()[usize::from(shard.0)].rows;
-            let found = identities::looks(rows, app, &named).map_err(unreadable)?;
-            places.into_iter().zip(found).for_each(|(place, found)| looks[place] = found);
+        let waits: Vec<R> = by_route.iter().map(|(route, _)| ready(route.clone())).collect();
+        try_join_all(waits).await?;
+        let mut all = vec![T::default(); accounts.len()];
+        for (route, places) in by_route {
+            let named: Vec<&AccountId> = places.iter().map(|place| accounts[*place]).collect();
+            let found = read(&route.rows, &named).map_err(unreadable)?;
+            places.into_iter().zip(found).for_each(|(place, found)| all[place] = found);
         }
-        Ok(looks)
+        Ok(all)
     }
 
     /// The accounts that a command relies on and that do not exist; where everybody exists this costs nothing.

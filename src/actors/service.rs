@@ -546,7 +546,7 @@ impl Service {
             if kind != Kind::AvChatRoom {
                 return Err(ReadError::NotSupported);
             }
-            let looks = self.looks(app, &admins).await?;
+            let looks = self.looks(app, &admins.iter().collect::<Vec<_>>()).await?;
             Ok(admins.into_iter().zip(looks).collect())
         })
         .await

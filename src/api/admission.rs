@@ -1,7 +1,7 @@
 //! Who is let in, and who is told at once that there is too much to do: 60018, nothing happened.
 //!
 //! ```text
-//!            more than CALM_MAX wait, all through OVERLOADED_AFTER, although the node is at work
+//!            more than CALM_MAX wait, all through OVERLOADED_AFTER, and not for the disk
 //!     calm ───────────────────────────────────────────────────────────────────────────────────► shedding
 //!   lets all in ◄──────────────────────────────────────────────────────────────── lets few in at a time
 //!            less than one in ten was refused for CALM_AFTER, or for PROBED_AFTER of a probe
@@ -354,7 +354,7 @@ struct Judge {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Calm {
-        /// How long the queue has stood while the node was at work.
+        /// How long the queue has stood, without the stalls of the disk.
         standing: Duration,
         /// How much longer it may, as a stall made it.
         grace: Duration,
