@@ -56,11 +56,13 @@ fn a_flush_that_hangs_shows_as_a_stall() {
 fn a_failed_flush_acknowledges_nothing_and_ends_everything() {
     run(async {
         let store = MemoryStore::new();
-        let cluster = testing::open(&store, 2).expect("opened");
+        let cluster = testing::open(&store, 3).expect("opened");
         let machine = Recorder::default();
         let (shard, leadership) = started(&cluster, &machine).await;
         let other = start(&cluster, 1, &Recorder::of(1)).await;
         let others = lead(&other).await;
+        let idle = start(&cluster, 2, &Recorder::of(2)).await;
+        lead(&idle).await;
         put(&shard, leadership, "safe").await;
 
         store.fail_flushes();
@@ -78,6 +80,8 @@ fn a_failed_flush_acknowledges_nothing_and_ends_everything() {
         }
         other.leadership().wait_for(Option::is_none).await.expect("still there to be asked");
         other.read_barrier().await.expect_err("a read after a failure");
+        // Who has nothing to write meets no failure, and would send heartbeats for ever.
+        idle.leadership().wait_for(Option::is_none).await.expect("still there to be asked");
         assert_eq!(machine.data(), ["safe"]);
         cluster.stop().await;
     });

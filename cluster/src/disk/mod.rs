@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use batch::Writes;
 pub use batch::{Batch, Family};
@@ -169,6 +169,11 @@ impl Disk {
     /// Why the disk has failed, if it has.
     pub(crate) fn failure(&self) -> Option<DiskError> {
         self.inner.vitals.check().err()
+    }
+
+    /// Says when the disk has failed.
+    pub(crate) fn has_failed(&self) -> watch::Receiver<bool> {
+        self.inner.vitals.has_failed()
     }
 
     /// Writes a batch and returns when it survives a crash.

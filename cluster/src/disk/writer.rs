@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::storage::Storage;
@@ -69,6 +69,8 @@ pub(crate) enum Runner {
 pub(crate) struct Vitals {
     began: Instant,
     failed: Mutex<Option<Failure>>,
+    /// For those who wait for a failure.
+    has_failed: watch::Sender<bool>,
     /// When the write and the flush under way began, in milliseconds from `began` and one; 0: none is.
     writing_since: AtomicU64,
     flushing_since: AtomicU64,
@@ -103,6 +105,7 @@ impl Vitals {
         Self {
             began: Instant::now(),
             failed: Mutex::new(None),
+            has_failed: watch::Sender::new(false),
             writing_since: AtomicU64::new(0),
             flushing_since: AtomicU64::new(0),
             flush_us: AtomicU64::new(0),
@@ -118,6 +121,7 @@ impl Vitals {
                 tracing::error!(%error, "the disk has failed, nothing is written any more");
                 *failed = Some(Failure { first: error.clone(), also: None });
                 (self.observer.failed)();
+                self.has_failed.send_replace(true);
             }
             Some(failure) if failure.also.is_none() && failure.first.to_string() != error.to_string() => {
                 tracing::error!(%error, "the disk has failed in another way, too");
@@ -125,6 +129,10 @@ impl Vitals {
             }
             Some(_) => {}
         }
+    }
+
+    pub(crate) fn has_failed(&self) -> watch::Receiver<bool> {
+        self.has_failed.subscribe()
     }
 
     pub(crate) fn check(&self) -> Result<(), DiskError> {

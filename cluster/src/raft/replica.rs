@@ -1,7 +1,8 @@
 //! A running replica of one shard: its Raft, and the tasks beside it.
 //!
-//! Four tasks, each with one duty: say who leads, answer read barriers, cut the log, and bring the membership to what is
-//! planned (`steward.rs`). They run on the runtime that started the replica and end with it.
+//! Five tasks, each with one duty: say who leads, answer read barriers, cut the log, bring the membership to what is
+//! planned (`steward.rs`), and end the Raft when the disk has failed. They run on the runtime that started the replica
+//! and end with it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -49,6 +50,9 @@ const LEASE_RETRY: Duration = Duration::from_millis(10);
 /// Of the longest election timeout, how much a lease is good for: clocks of two nodes run apart.
 const LEASE_PERCENT: u32 = 70;
 
+/// When the disk has failed, calls under way are not waited for any longer: one may wait for a flush that never ends.
+const LAST_CALLS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Calls to the core at the same time; a replica has a handful of callers.
 const CALLS_MAX: u32 = 1 << 10;
 
@@ -88,6 +92,7 @@ pub(crate) struct RunningReplica {
     lease: Lease,
     cutter: AbortHandle,
     steward: AbortHandle,
+    ender: AbortHandle,
     gate: Gate,
     disk: Disk,
     /// Before this moment the replica helps nobody to be elected: what it granted before it was started is forgotten.
@@ -181,6 +186,7 @@ impl RunningReplica {
         let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease: lease.clone(), peers };
         tokio::spawn(answer_barriers(asked, progress.clone(), requests));
         let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
+        let ender = tokio::spawn(end_with_disk(shard, disk.has_failed(), raft.clone(), gate.clone())).abort_handle();
         let lease_wait = timings.election_max;
         let disk = disk.clone();
         Ok(Self {
@@ -195,6 +201,7 @@ impl RunningReplica {
             lease,
             cutter,
             steward,
+            ender,
             gate,
             disk,
             votes_from,
@@ -254,13 +261,14 @@ impl RunningReplica {
         now.committed_membership_config.voter_ids().any(|voter| voter == self.node)
     }
 
-    /// Whether nothing is lost to anybody when this replica stops: another one leads, as far as this one knows, or nobody
-    /// else can.
+    /// Whether nothing is lost to anybody when this replica stops: another one leads, as far as this one knows, nobody
+    /// else can, or its core has ended already.
     pub(crate) fn is_free(&self) -> bool {
         let metrics = self.raft.server_metrics();
         let now = metrics.borrow_watched();
         let has_others = now.membership_config.voter_ids().any(|voter| voter != self.node);
-        !has_others || now.current_leader.is_some_and(|leader| leader != self.node)
+        let others_lead = now.current_leader.is_some_and(|leader| leader != self.node);
+        !has_others || others_lead || self.progress.borrow().stopped
     }
 
     pub(crate) fn leader(&self) -> watch::Receiver<Option<NodeId>> {
@@ -418,6 +426,7 @@ impl RunningReplica {
         self.retiring.send_replace(true);
         self.cutter.abort();
         self.steward.abort();
+        self.ender.abort();
         self.gate.close().await;
     }
 
@@ -575,6 +584,20 @@ async fn told(watch: &mut watch::Receiver<bool>) {
     if watch.wait_for(|&told| told).await.is_err() {
         // Whoever could have said so is gone.
         std::future::pending().await
+    }
+}
+
+/// Ends the core once the disk has failed.
+///
+/// Heartbeats need no disk: a leader that has nothing to write would go on for ever, and keep its shard from those who
+/// could serve it.
+async fn end_with_disk(shard: ShardId, mut has_failed: watch::Receiver<bool>, raft: Raft, gate: Gate) {
+    told(&mut has_failed).await;
+    if tokio::time::timeout(LAST_CALLS_TIMEOUT, gate.close()).await.is_err() {
+        tracing::warn!(shard = shard.0, "calls to a replica whose disk has failed do not end");
+    }
+    if let Err(error) = raft.shutdown().await {
+        tracing::error!(shard = shard.0, %error, "a replica did not stop cleanly");
     }
 }
 
