@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use batch::Writes;
 pub use batch::{Batch, Family};
@@ -171,9 +171,9 @@ impl Disk {
         self.inner.vitals.check().err()
     }
 
-    /// Says when the disk has failed.
-    pub(crate) fn has_failed(&self) -> watch::Receiver<bool> {
-        self.inner.vitals.has_failed()
+    /// Returns when the disk has failed; does not keep it open until then.
+    pub(crate) fn until_failed(&self) -> impl Future<Output = ()> + use<> {
+        self.inner.vitals.until_failed()
     }
 
     /// Writes a batch and returns when it survives a crash.

@@ -21,7 +21,6 @@ use std::sync::mpsc as sync_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -68,9 +67,8 @@ pub(crate) enum Runner {
 /// How the store is: what the threads and every read report to.
 pub(crate) struct Vitals {
     began: Instant,
-    failed: Mutex<Option<Failure>>,
-    /// For those who wait for a failure.
-    has_failed: watch::Sender<bool>,
+    /// Nothing until everything has stopped.
+    failed: watch::Sender<Option<Failure>>,
     /// When the write and the flush under way began, in milliseconds from `began` and one; 0: none is.
     writing_since: AtomicU64,
     flushing_since: AtomicU64,
@@ -104,8 +102,7 @@ impl Vitals {
     pub(crate) fn new(observer: DiskObserver) -> Self {
         Self {
             began: Instant::now(),
-            failed: Mutex::new(None),
-            has_failed: watch::Sender::new(false),
+            failed: watch::Sender::new(None),
             writing_since: AtomicU64::new(0),
             flushing_since: AtomicU64::new(0),
             flush_us: AtomicU64::new(0),
@@ -115,28 +112,33 @@ impl Vitals {
 
     /// Stops everything for good; the first reason stays, and the first that differs from it.
     pub(crate) fn fail(&self, error: &DiskError) {
-        let mut failed = self.failed.lock();
-        match &mut *failed {
+        self.failed.send_modify(|failed| match failed {
             None => {
                 tracing::error!(%error, "the disk has failed, nothing is written any more");
                 *failed = Some(Failure { first: error.clone(), also: None });
                 (self.observer.failed)();
-                self.has_failed.send_replace(true);
             }
             Some(failure) if failure.also.is_none() && failure.first.to_string() != error.to_string() => {
                 tracing::error!(%error, "the disk has failed in another way, too");
                 failure.also = Some(error.clone());
             }
             Some(_) => {}
+        });
+    }
+
+    /// Returns when everything has stopped; keeps nothing of the store until then.
+    pub(crate) fn until_failed(&self) -> impl Future<Output = ()> + use<> {
+        let mut failed = self.failed.subscribe();
+        async move {
+            if failed.wait_for(Option::is_some).await.is_err() {
+                // A store that is gone fails no more.
+                std::future::pending().await
+            }
         }
     }
 
-    pub(crate) fn has_failed(&self) -> watch::Receiver<bool> {
-        self.has_failed.subscribe()
-    }
-
     pub(crate) fn check(&self) -> Result<(), DiskError> {
-        self.failed.lock().as_ref().map_or(Ok(()), |failure| Err(failure.error()))
+        self.failed.borrow().as_ref().map_or(Ok(()), |failure| Err(failure.error()))
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -186,7 +186,7 @@ impl RunningReplica {
         let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease: lease.clone(), peers };
         tokio::spawn(answer_barriers(asked, progress.clone(), requests));
         let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
-        let ender = tokio::spawn(end_with_disk(shard, disk.has_failed(), raft.clone(), gate.clone())).abort_handle();
+        let ender = tokio::spawn(end_with_disk(shard, disk.until_failed(), raft.clone(), gate.clone())).abort_handle();
         let lease_wait = timings.election_max;
         let disk = disk.clone();
         Ok(Self {
@@ -433,9 +433,7 @@ impl RunningReplica {
     /// Carries out what the log has taken, then ends.
     pub(crate) async fn stop(&self) {
         self.settle().await;
-        if let Err(error) = self.raft.shutdown().await {
-            tracing::error!(shard = self.shard.0, %error, "a replica did not stop cleanly");
-        }
+        end_core(self.shard, &self.raft).await;
     }
 
     /// Waits until all of the log is applied and its rows are written, or never will be.
@@ -591,11 +589,15 @@ async fn told(watch: &mut watch::Receiver<bool>) {
 ///
 /// Heartbeats need no disk: a leader that has nothing to write would go on for ever, and keep its shard from those who
 /// could serve it.
-async fn end_with_disk(shard: ShardId, mut has_failed: watch::Receiver<bool>, raft: Raft, gate: Gate) {
-    told(&mut has_failed).await;
+async fn end_with_disk(shard: ShardId, failure: impl Future<Output = ()>, raft: Raft, gate: Gate) {
+    failure.await;
     if tokio::time::timeout(LAST_CALLS_TIMEOUT, gate.close()).await.is_err() {
         tracing::warn!(shard = shard.0, "calls to a replica whose disk has failed do not end");
     }
+    end_core(shard, &raft).await;
+}
+
+async fn end_core(shard: ShardId, raft: &Raft) {
     if let Err(error) = raft.shutdown().await {
         tracing::error!(shard = shard.0, %error, "a replica did not stop cleanly");
     }
