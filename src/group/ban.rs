@@ -81,11 +81,15 @@ mod tests {
     }
 
     #[test]
-    fn those_below_are_banned_and_the_owner_never() {
+    fn those_below_are_banned_also_the_owner_by_an_app_admin() {
         let asked = |operator, names: &[&str]| given(a_room()).asked(Ban { operator, ..ban(names, 60) });
         let refused = |rank, operation| Refusal::NotPermitted { rank, operation };
-        asked(app_admin(), &["eve", "ann"]).refuses(bad("Members_Account", "the owner cannot be banned"));
-        asked(by("ann"), &["ann"]).refuses(bad("Members_Account", "the owner cannot be banned"));
+        let (_, group) = asked(app_admin(), &["eve", "ann"]).succeeds();
+        assert_eq!(group.facts().owner, Some(account("ann")));
+        let lift = Unban { operator: by("ann"), ..unban(&["ann"]) };
+        given(group.clone()).asked(lift).refuses(refused(Rank::Owner, "unbanning a member of this role"));
+        given(group).asked(unban(&["ann"])).succeeds();
+        asked(by("ann"), &["ann"]).refuses(refused(Rank::Owner, "banning the owner"));
         asked(by("ann"), &["amy"]).succeeds();
         asked(by("amy"), &["eve"]).succeeds();
         asked(by("amy"), &["eve", "abe"]).refuses(refused(Rank::Admin, "banning an admin"));

@@ -4,7 +4,6 @@
 //! after the other. As with attributes, nobody is told through a log or a feed.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
@@ -31,18 +30,23 @@ pub(super) fn decide(
     }
 }
 
-/// Gives each named counter the value that `step` makes of its present one and of the number asked for.
+/// Takes one step per number asked for, one after the other: a counter that is named twice takes both.
 fn update(
     present: &BTreeMap<String, i64>,
     asked: &[(String, i64)],
     step: impl Fn(i64, i64) -> Option<i64>,
     limits: &Limits,
 ) -> Result<Decision, Refusal> {
-    let mut values = Vec::new();
-    for (key, number) in last_mentions(asked) {
+    let mut values: Vec<(String, i64)> = Vec::new();
+    let mut places: FxHashMap<&str, usize> = FxHashMap::default();
+    for (key, number) in asked {
+        let place = *places.entry(key).or_insert_with(|| {
+            values.push((key.clone(), present.get(key).copied().unwrap_or(0)));
+            values.len() - 1
+        });
         let overflow = Refusal::BadParameter { field: "Value", what: "the counter would overflow" };
-        let value = step(present.get(key).copied().unwrap_or(0), *number).ok_or(overflow)?;
-        values.push((key.clone(), value));
+        let value = &mut values[place].1;
+        *value = step(*value, *number).ok_or(overflow)?;
     }
     let added = values.iter().filter(|(key, _)| !present.contains_key(key)).count();
     if added > 0 && !within(present.len() + added, limits.counter_keys) {
@@ -53,22 +57,6 @@ fn update(
     let removed = Vec::new();
     let events = if set.is_empty() { Vec::new() } else { vec![Event::CountersChanged { set, removed }] };
     Ok(Decision { events, ..Decision::default() }.answering(Answer::Counted(values)))
-}
-
-/// Each key once, where it was first named, with the number that was named last.
-fn last_mentions(asked: &[(String, i64)]) -> Vec<&(String, i64)> {
-    let mut places: FxHashMap<&str, usize> = FxHashMap::default();
-    let mut last: Vec<&(String, i64)> = Vec::new();
-    for pair in asked {
-        match places.entry(&pair.0) {
-            Entry::Occupied(place) => last[*place.get()] = pair,
-            Entry::Vacant(place) => {
-                place.insert(last.len());
-                last.push(pair);
-            }
-        }
-    }
-    last
 }
 
 /// Keys that are not there are gone already: 4.26.
@@ -113,7 +101,8 @@ mod tests {
             (Increase(pairs(&[("new", 4), ("likes", 3)])), &[("new", 4), ("likes", 18)][..]),
             (Decrease(pairs(&[("likes", 3), ("new", 4)])), &[("likes", 12), ("new", -4)]),
             (Set(pairs(&[("views", 7), ("likes", 0)])), &[("views", 7), ("likes", 0)]),
-            (Increase(pairs(&[("likes", i64::MIN), ("new", 1), ("likes", 5)])), &[("likes", 20), ("new", 1)]),
+            (Increase(pairs(&[("likes", -9), ("new", 1), ("likes", 5)])), &[("likes", 11), ("new", 1)]),
+            (Set(pairs(&[("likes", i64::MIN), ("new", 1), ("likes", 5)])), &[("likes", 5), ("new", 1)]),
         ];
         for (change, values) in cases {
             let counted = Answer::Counted(pairs(values));
@@ -140,6 +129,8 @@ mod tests {
         let asked = |change| likes().asked(change_counters(change));
         asked(Increase(pairs(&[("views", 1), ("likes", i64::MAX - 14)]))).refuses(overflow());
         asked(Increase(pairs(&[("likes", i64::MAX - 15)]))).succeeds();
+        // On the way to where it would fit again, too.
+        asked(Increase(pairs(&[("likes", i64::MAX), ("likes", -20)]))).refuses(overflow());
         asked(Decrease(pairs(&[("views", i64::MAX)]))).refuses(overflow());
         asked(Decrease(pairs(&[("new", i64::MIN)]))).refuses(overflow());
         asked(Decrease(pairs(&[("views", i64::MIN)]))).succeeds();

@@ -123,7 +123,8 @@ mod tests {
         let group = group.expect("still there");
         let facts = group.facts();
         assert_eq!((facts.member_count, facts.admin_count, facts.next_msg_seq), (6, 1, 11));
-        assert_eq!((facts.last_joined, facts.joins_in_order), (NOW, true));
+        // The owner is there since the same moment.
+        assert_eq!((facts.last_joined, facts.joins_in_order), (NOW, false));
         assert_eq!(group.member(&account("dan")).map(|member| member.join_seq), Some(4));
     }
 
@@ -158,10 +159,16 @@ mod tests {
         };
         let (_, after) = given(a_group(Kind::Public).owner("ann")).asked(asked("dan", 9)).succeeds();
         assert!(after.facts().joins_in_order);
-        let (_, after) = given(after).asked(asked("eve", 9)).succeeds();
+        let (_, after) = given(after).asked(asked("eve", 10)).succeeds();
         assert!(after.facts().joins_in_order);
-        let (_, after) = given(after).asked(asked("cid", 8)).succeeds();
-        assert_eq!((after.facts().joins_in_order, after.facts().last_joined), (false, secs_after(EARLIER, 9)));
+        // Those of one moment are listed by name, whoever was imported first.
+        for (name, secs) in [("cid", 9), ("abe", 10)] {
+            let (_, after) = given(after.clone()).asked(asked(name, secs)).succeeds();
+            assert_eq!((after.facts().joins_in_order, after.facts().last_joined), (false, secs_after(EARLIER, 10)));
+        }
+        let nobody = given(a_group(Kind::Public).with(|created| created.at = EARLIER));
+        let (_, first) = nobody.asked(asked("dan", 0)).succeeds();
+        assert!(first.facts().joins_in_order);
     }
 
     #[test]

@@ -637,10 +637,11 @@ fn possible(kind: Kind, rank: Rank, command: &str) -> &'static [Ending] {
         ("change counters", Community, _) | ("change counters", _, Rank::NotMember) => &[Refused],
         ("change counters", _, _) => &[Changed, AlreadySo, Refused],
         ("ban" | "unban", _, Rank::NotMember) => &[Refused],
+        // Nobody is beyond an app admin; an owner is not above itself.
+        ("ban", AvChatRoom, Rank::AppAdmin) => &[Changed],
         ("ban", AvChatRoom, _) => &[Changed, Refused],
-        // Only an admin is above some of those whom a ban could be lifted from, and not above others.
-        ("unban", AvChatRoom, Rank::Admin) => &[Changed, AlreadySo, Refused],
-        ("unban", AvChatRoom, _) => &[Changed, AlreadySo],
+        ("unban", AvChatRoom, Rank::AppAdmin) => &[Changed, AlreadySo],
+        ("unban", AvChatRoom, _) => &[Changed, AlreadySo, Refused],
         ("ban" | "unban", _, _) => &[Refused],
         ("change live admins", AvChatRoom, Rank::AppAdmin) => &[Changed, AlreadySo, Refused],
         ("change live admins", _, _) => &[Refused],

@@ -86,7 +86,6 @@ pub(super) enum Operation {
     UnbanTarget(Role),
     /// Appointing or dismissing admins of a live room; then, for each, the following.
     ChangeLiveAdmins,
-    ChangeLiveAdmin(Role),
     ChangeAttributes,
     ChangeCounters,
 }
@@ -132,7 +131,7 @@ impl Operation {
             Operation::BanTarget(Role::Admin) => "banning an admin",
             Operation::BanTarget(Role::Owner) => "banning the owner",
             Operation::UnbanTarget(_) => "unbanning a member of this role",
-            Operation::ChangeLiveAdmins | Operation::ChangeLiveAdmin(_) => "changing the admins of a live room",
+            Operation::ChangeLiveAdmins => "changing the admins of a live room",
             Operation::ChangeAttributes => "changing attributes",
             Operation::ChangeCounters => "changing counters",
         }
@@ -253,23 +252,11 @@ pub(super) fn permit(kind: Kind, rank: Rank, operation: Operation, options: Opti
         (Operation::MuteTarget(target) | Operation::UnmuteTarget(target), _) => above(rank, target, operation),
 
         (Operation::Ban, AvChatRoom) => from(Rank::Admin),
-        (Operation::BanTarget(Role::Owner), AvChatRoom) => {
-            spare_owner(rank, operation, "Members_Account", "the owner cannot be banned")
-        }
-        // Never banned, so there is nothing to refuse those for who may ban everybody else.
-        (Operation::UnbanTarget(Role::Owner), AvChatRoom) => from(Rank::Owner),
         (Operation::BanTarget(target) | Operation::UnbanTarget(target), AvChatRoom) => above(rank, target, operation),
         (Operation::Ban | Operation::BanTarget(_) | Operation::UnbanTarget(_), _) => unsupported,
 
         (Operation::ChangeLiveAdmins, AvChatRoom) => from(Rank::AppAdmin),
-        (Operation::ChangeLiveAdmin(target), AvChatRoom) => {
-            from(Rank::AppAdmin)?;
-            match target {
-                Role::Owner => spare_owner(rank, operation, "Admin_Account", "the owner stays the owner"),
-                Role::Admin | Role::Member => Ok(()),
-            }
-        }
-        (Operation::ChangeLiveAdmins | Operation::ChangeLiveAdmin(_), _) => unsupported,
+        (Operation::ChangeLiveAdmins, _) => unsupported,
 
         (Operation::ChangeAttributes, _) => from(Rank::Member),
         (Operation::ChangeCounters, Community) => unsupported,
@@ -309,7 +296,7 @@ mod tests {
     ///
     /// Ranks that a kind does not have are given, too: the table is total.
     #[rustfmt::skip]
-    const RIGHTS: [(Operation, Options, [&str; 5]); 62] = {
+    const RIGHTS: [(Operation, Options, [&str; 5]); 59] = {
         const FREE: Options =
             Options { invite_join: InviteJoin::Free, support_topic: false, admins_manage_admins: true };
         const APPROVED: Options = Options { invite_join: InviteJoin::NeedPermission, ..FREE };
@@ -370,14 +357,11 @@ mod tests {
             (Ban,                             FREE,      ["uuuuu", "uuuuu", "uuuuu", "+++--", "uuuuu"]),
             (BanTarget(Role::Member),         FREE,      ["uuuuu", "uuuuu", "uuuuu", "+++--", "uuuuu"]),
             (BanTarget(Role::Admin),          FREE,      ["uuuuu", "uuuuu", "uuuuu", "++---", "uuuuu"]),
-            (BanTarget(Role::Owner),          FREE,      ["uuuuu", "uuuuu", "uuuuu", "pp---", "uuuuu"]),
+            (BanTarget(Role::Owner),          FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
             (UnbanTarget(Role::Member),       FREE,      ["uuuuu", "uuuuu", "uuuuu", "+++--", "uuuuu"]),
             (UnbanTarget(Role::Admin),        FREE,      ["uuuuu", "uuuuu", "uuuuu", "++---", "uuuuu"]),
-            (UnbanTarget(Role::Owner),        FREE,      ["uuuuu", "uuuuu", "uuuuu", "++---", "uuuuu"]),
+            (UnbanTarget(Role::Owner),        FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
             (ChangeLiveAdmins,                FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
-            (ChangeLiveAdmin(Role::Member),   FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
-            (ChangeLiveAdmin(Role::Admin),    FREE,      ["uuuuu", "uuuuu", "uuuuu", "+----", "uuuuu"]),
-            (ChangeLiveAdmin(Role::Owner),    FREE,      ["uuuuu", "uuuuu", "uuuuu", "p----", "uuuuu"]),
             (ChangeAttributes,                FREE,      ["++++-", "++++-", "++++-", "++++-", "++++-"]),
             (ChangeCounters,                  FREE,      ["++++-", "++++-", "++++-", "++++-", "uuuuu"]),
         ]

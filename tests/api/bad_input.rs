@@ -20,6 +20,8 @@ enum Shape {
         bytes_max: usize,
         too_long: u32,
     },
+    /// Whatever it says.
+    AnyText,
     /// As a text, and "" is refused.
     Words {
         bytes_max: usize,
@@ -301,7 +303,7 @@ fn commands() -> Vec<(&'static str, &'static str, Vec<Field>)> {
                         300,
                         fields![
                             required("Member_Account", ACCOUNT),
-                            optional("Role", Word(&["NotMember"])),
+                            optional("Role", AnyText),
                             optional("JoinTime", ANY_INTEGER),
                             optional("UnreadMsgNum", ANY_INTEGER),
                         ],
@@ -365,7 +367,7 @@ impl Shape {
     fn good(self, id: &str, n: usize) -> Value {
         match self {
             Group | NewGroup => json!(id),
-            Text { .. } | Words { .. } => json!(format!("x{n}")),
+            Text { .. } | AnyText | Words { .. } => json!(format!("x{n}")),
             Scalar { .. } => json!("v"),
             Key => json!(format!("k{n}")),
             Word(_) => json!("Public"),
@@ -400,6 +402,7 @@ impl Shape {
                 let reserved = [json!(""), json!("@TGS#1"), json!("@TGS#_c"), json!("a@TOPIC#_b"), json!(" a")];
                 [no_text(), all(&malformed_ids, 10004), all(&reserved, 10004)].concat()
             }
+            AnyText => no_text(),
             Text { bytes_max, too_long } => [no_text(), all(&[json!(x(bytes_max + 1))], too_long)].concat(),
             Words { bytes_max, too_long } => {
                 // A wide character is as long as its bytes.

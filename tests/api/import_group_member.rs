@@ -131,6 +131,26 @@ async fn imports_between_others_are_listed_where_they_belong() {
 }
 
 #[tokio::test]
+async fn those_of_one_moment_are_listed_by_name() {
+    let mut client = client().await;
+    // Named in an order that is not that of names, and one of them there since the beginning.
+    let names = accounts("m", 4);
+    let id = old_group(&mut client, "Public", json!({"Owner_Account": names[3]})).await;
+    for (n, secs) in [(1, THEN_SECS + 5), (0, THEN_SECS + 5), (2, THEN_SECS)] {
+        let body =
+            json!({"GroupId": id, "MemberList": [{"Member_Account": names[n], "JoinTime": secs, "Role": "Admin"}]});
+        client.ok("import_group_member", body).await;
+    }
+    let expected = [&names[2], &names[3], &names[0], &names[1]];
+    assert_eq!(members(&mut client, &id).await, expected);
+    for (filter, expected) in [(Value::Null, &expected[..]), (json!(["Admin"]), &[&names[2], &names[0], &names[1]])] {
+        let body = json!({"GroupId": id, "MemberInfoFilter": ["Account"], "MemberRoleFilter": filter});
+        let answer = client.ok("get_group_member_info", body).await;
+        assert_eq!(crate::shared::names(&answer["MemberList"], "Member_Account"), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_list_holds_one_to_three_hundred() {
     let mut client = client().await;
     let names = accounts("m", 301);

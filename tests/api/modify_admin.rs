@@ -62,16 +62,18 @@ async fn there_are_at_most_five() {
 }
 
 #[tokio::test]
-async fn the_owner_is_not_one_of_them() {
+async fn the_owner_is_above_them_and_passed_over() {
     let mut client = client().await;
     let (ann, bob) = (unique("ann"), unique("bob"));
     let id = create(&mut client, "AVChatRoom", json!({"Owner_Account": ann})).await;
-    for command in [1, 2] {
-        for list in [json!([ann]), json!([bob, ann])] {
-            let body = json!({"GroupId": id, "CommandType": command, "Admin_Account": list});
-            refused_without_effect(&mut client, &id, "modify_admin", body, 10004).await;
-            assert_eq!(client.call("get_admin_list", json!({"GroupId": id})).await, listing(&[]));
-        }
+    for (command, named, admins) in
+        [(1, &[&ann][..], &[][..]), (1, &[&bob, &ann], &[&bob]), (2, &[&ann], &[&bob]), (2, &[&ann, &bob], &[])]
+    {
+        let body = json!({"GroupId": id, "CommandType": command, "Admin_Account": named});
+        client.ok("modify_admin", body).await;
+        let admins: Vec<&str> = admins.iter().map(|name| name.as_str()).collect();
+        assert_eq!(client.call("get_admin_list", json!({"GroupId": id})).await, listing(&admins));
+        assert_eq!(info(&mut client, &id).await["Owner_Account"], ann);
     }
 }
 

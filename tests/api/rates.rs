@@ -58,3 +58,23 @@ async fn calls_of_an_app() {
     let answer: Value = serde_json::from_slice(&answer).expect("JSON");
     assert_eq!(answer["ErrorCode"], 70009);
 }
+
+/// 5 writes a second by default: docs/spec/limits.md 2.
+#[tokio::test]
+async fn writes_of_attributes() {
+    let node = node_with("");
+    let mut client = node.client().await;
+    client.ok("create_group", json!({"GroupId": "g", "Type": "Public", "Name": "g"})).await;
+    let write = |id: &str| json!({"GroupId": id, "GroupAttr": [{"key": "k", "value": "v"}]});
+    let mut codes = Vec::new();
+    while codes.last() != Some(&10049) && codes.len() < CALLS_MAX {
+        let answer = client.call("set_group_attr", write("g")).await;
+        codes.push(answer["ErrorCode"].as_u64().expect("a code"));
+    }
+    let (last, others) = codes.split_last().expect("some");
+    assert!(*last == 10049 && others.len() >= 5 && others.iter().all(|code| *code == 0), "{codes:?}");
+    // Of a group that is not there nobody hears that it is written too often.
+    for _ in 0..20 {
+        refused(&mut client, "set_group_attr", write("absent"), 10010).await;
+    }
+}

@@ -39,12 +39,13 @@ async fn the_answer_says_what_they_are_now() {
             (json!("Decrease"), pairs(&[("newer", 4)]), pairs(&[("newer", -4)])),
             (Value::Null, pairs(&[("likes", 1)]), pairs(&[("likes", 1)])),
             (json!("Increase"), pairs(&[("likes", 0)]), pairs(&[("likes", 1)])),
-            // Of a key that comes twice the last number counts.
+            // One after the other.
             (
                 json!("Increase"),
-                pairs(&[("likes", 100), ("votes", 1), ("likes", 2)]),
+                pairs(&[("likes", 100), ("votes", 1), ("likes", -98)]),
                 pairs(&[("likes", 3), ("votes", -6)]),
             ),
+            (json!("Set"), pairs(&[("likes", 100), ("likes", 2)]), pairs(&[("likes", 2)])),
             (json!("Set"), json!([{"Key": "likes", "Value": "-9"}]), pairs(&[("likes", -9)])),
         ] {
             let answer = update(&mut client, &id, mode.clone(), asked.clone()).await;

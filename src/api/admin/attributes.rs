@@ -6,7 +6,7 @@ use crate::api::about::{Field, Is, Shape, required};
 use crate::api::body::Object;
 use crate::api::error::Failure;
 use crate::api::json::Json;
-use crate::group::{AttributeChange, ChangeAttributes, Command, shape};
+use crate::group::{AttributeChange, ChangeAttributes, Command, Refusal, shape};
 use crate::id::GroupId;
 
 pub const ATTRIBUTE_KEY: Field = required("key", Is::Text, "the key, not empty");
@@ -31,7 +31,13 @@ pub(super) async fn write(
     call: &Call<'_>,
     (group, change): (GroupId, ChangeAttributes),
 ) -> Result<Vec<u8>, Failure> {
-    call.attribute_write(&group)?;
+    if let Err(too_often) = call.attribute_write(&group) {
+        // Whether there is a group at all is judged before how often it is written: docs/spec/rest-api.md 2.7.
+        return Err(match service.version(call.app, &group, call.deadline).await {
+            Ok(None) => Refusal::NoSuchGroup.into(),
+            Ok(Some(_)) | Err(_) => too_often,
+        });
+    }
     call.submit(service, &group, Command::ChangeAttributes(change)).await?;
     Ok(Json::ok().finish())
 }

@@ -152,9 +152,12 @@ fn render(call: &Call<'_>, asked: &Asked, list: &JoinedList) -> Result<Vec<u8>, 
             // No group has topics yet, so the sums over them are nothing.
             json.number("GrossTopicNextMsgSeq", 0);
         }
-        if let (Some(shape), Some(own)) = (&asked.own, &joined.own) {
+        let own = asked.own.as_ref().zip(joined.own.as_ref());
+        if own.is_some() || asked.topics {
             json.object("SelfInfo", |json| {
-                fields::member(json, own, shape, false, call);
+                if let Some((shape, own)) = own {
+                    fields::member(json, own, shape, false, call);
+                }
                 if asked.topics {
                     json.number("GrossTopicReadSeq", 0);
                 }
@@ -259,6 +262,12 @@ mod tests {
         assert!(answer(&bench, body, &topics).unwrap().ends_with(
             r#""Type":"Community","SupportTopic":1,"GrossTopicNextMsgSeq":0,"SelfInfo":{"Role":"Admin","GrossTopicReadSeq":0}}]}"#
         ));
+        topics.groups[0].own = None;
+        assert!(
+            answer(&bench, r#"{"Member_Account":"otto","SupportTopic":1}"#, &topics)
+                .unwrap()
+                .ends_with(r#""SupportTopic":1,"GrossTopicNextMsgSeq":0,"SelfInfo":{"GrossTopicReadSeq":0}}]}"#)
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::add_group_member::render;
 use super::import_group::moment;
 use crate::actors::Service;
 use crate::api::about::{
-    ADDED, About, Example, GROUP_ID, Is, Limit, MEMBER_ACCOUNT, ROLES, SECONDS, Shape, Topic, U64, optional, required,
+    ADDED, About, Example, GROUP_ID, Is, Limit, MEMBER_ACCOUNT, SECONDS, Shape, Topic, U64, optional, required,
 };
 use crate::api::body::Object;
 use crate::api::error::Failure;
@@ -22,7 +22,7 @@ pub const ABOUT: About = About {
             "MemberList",
             Is::List(&Is::Object(&Shape::of(&[
                 MEMBER_ACCOUNT,
-                optional("Role", ROLES, "`Admin`, or anything else for `Member`").default("`Member`"),
+                optional("Role", Is::Text, "`Admin`, or anything else for `Member`").default("`Member`"),
                 optional(
                     "JoinTime",
                     SECONDS,
@@ -64,8 +64,8 @@ pub fn read(call: &Call<'_>, body: &Object<'_>) -> Result<(GroupId, ImportMember
 
 fn read_member(item: &Object<'_>) -> Result<ImportMember, Failure> {
     let account = item.required_account("Member_Account")?;
-    // Whoever owned the group elsewhere is a member like others here: an owner is named by the import of the group.
-    let role = match item.word("Role", wire::role)? {
+    // Also whoever owned the group elsewhere is a member like others here: the import of the group names an owner.
+    let role = match item.text("Role")?.as_deref().and_then(wire::role) {
         Some(Role::Admin) => Role::Admin,
         Some(Role::Owner | Role::Member) | None => Role::Member,
     };
@@ -120,7 +120,8 @@ mod tests {
             (r#"{"GroupId":"g","MemberList":["a"]}"#.to_owned(), 10004),
             (r#"{"GroupId":"g","MemberList":[{"Role":"Admin"}]}"#.to_owned(), 10004),
             (item(r#","Member_Account":7"#), 60015),
-            (item(r#","Role":"Boss""#), 10004),
+            (item(r#","Role":"Boss""#), 0),
+            (item(r#","Role":"""#), 0),
             (item(r#","Role":1"#), 10004),
             (item(r#","JoinTime":-1"#), 10004),
             (item(r#","JoinTime":"then""#), 10004),

@@ -15,7 +15,9 @@ const DISMISS: u64 = 2;
 pub const ABOUT: About = About {
     topic: Topic::Members,
     summary: "Appoints or dismisses admins of a live room.",
-    notes: &["They need not be in the room, and stay admins when they leave it."],
+    notes: &[
+        "They need not be in the room, and stay admins when they leave it. The owner, who is above them, is passed over.",
+    ],
     request: Shape::of(&[
         GROUP_ID,
         required("CommandType", Is::Integer(1, 2), "1 appoints, 2 dismisses"),
@@ -24,7 +26,7 @@ pub const ABOUT: About = About {
     ]),
     answer: NOTHING,
     refusals: &[
-        (10004, "the owner of the room; or it would have more than {limits.avchatroom_admins admins}"),
+        (10004, "the room would have more than {limits.avchatroom_admins admins}"),
         (10005, "more accounts than one request may name"),
         (10007, "not a live room"),
     ],

@@ -69,7 +69,8 @@ pub(super) fn group_of(
         }
     }
     let Some(profile) = profile else { panic!("group {id} has a header and no profile row") };
-    if let Some(members) = &mut members {
+    // Otherwise in the order of joining, as pages have them: who came first is first, also within a millisecond.
+    if let Some(members) = members.as_mut().filter(|_| !facts.joins_in_order) {
         by_join_time(members);
     }
     Ok(GroupView {

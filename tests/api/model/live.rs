@@ -9,18 +9,16 @@ use crate::shared::names;
 const ADMINS_MAX: usize = 5;
 
 impl World {
-    /// Some accounts, none of them the owner: what may be done to that one is said elsewhere.
-    fn some_but_the_owner(&mut self, id: &str, max: usize) -> Vec<String> {
-        let owner = self.groups.get(id).map_or("", |group| group.owner.as_str());
-        let others: Vec<String> = self.accounts.iter().filter(|name| *name != owner).cloned().collect();
-        let mut some = self.random.some(&others, max);
-        some.push(self.random.pick(&others).clone());
+    /// At least one of the accounts, and one of them twice at times.
+    fn some_accounts(&mut self, max: usize) -> Vec<String> {
+        let mut some = self.random.some(&self.accounts, max);
+        some.push(self.random.pick(&self.accounts).clone());
         some
     }
 
     pub(super) async fn ban(&mut self) {
         let id = self.random.pick(&self.ids).clone();
-        let asked = self.some_but_the_owner(&id, 3);
+        let asked = self.some_accounts(3);
         let lifts = self.random.once_in(3);
         let secs = if self.random.once_in(4) { u32::MAX } else { 100_000 + self.random.below(1000) as u32 };
         let mut body = json!({"GroupId": id, "Members_Account": asked});
@@ -45,7 +43,7 @@ impl World {
 
     pub(super) async fn change_admins(&mut self) {
         let id = self.random.pick(&self.ids).clone();
-        let asked = self.some_but_the_owner(&id, 2);
+        let asked = self.some_accounts(2);
         let appoints = !self.random.once_in(3);
         let body = json!({"GroupId": id, "CommandType": if appoints { 1 } else { 2 }, "Admin_Account": asked});
         let (_, answer) = self.send("modify_admin", &body).await;
@@ -57,7 +55,8 @@ impl World {
         let mut wanted = group.admins.clone();
         for account in asked {
             match appoints {
-                true if wanted.contains(&account) => {}
+                // The owner is above them.
+                true if wanted.contains(&account) || group.owner == account => {}
                 true => wanted.push(account),
                 false => wanted.retain(|admin| *admin != account),
             }

@@ -97,13 +97,11 @@ impl World {
         let mut wanted = group.counters.clone();
         let mut named: Vec<&String> = Vec::new();
         let mut overflows = false;
-        for (key, _) in &pairs {
-            if named.contains(&key) {
-                continue;
+        for (key, value) in &pairs {
+            if !named.contains(&key) {
+                named.push(key);
             }
-            named.push(key);
-            let (_, value) = pairs.iter().rev().find(|(name, _)| name == key).expect("it is one of them");
-            let present = group.counters.get(key).copied().unwrap_or(0);
+            let present = wanted.get(key).copied().unwrap_or(0);
             let new = match mode {
                 "Increase" => present.checked_add(*value),
                 "Decrease" => present.checked_sub(*value),
