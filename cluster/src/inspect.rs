@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const ROWS_PER_LOOK: u64 = 1024;
 
 /// Where a key has its generation, which is every replica's own.
-const GENERATION: Range<usize> = 2..6;
+pub(crate) const GENERATION: Range<usize> = 2..6;
 
 /// The rows of all shards of a node at one moment.
 pub struct NodeView<'a> {

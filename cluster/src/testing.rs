@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::{Committed, Release, ShardMachine, Transaction};
-use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, FIRST_GENERATION, Identity, Rows, Then};
+use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, FIRST_GENERATION, Identity, Rows, Then, Writes};
 use crate::handle::{Cluster, ClusterOptions, NodesOptions, OpenError, ReadPolicy};
+use crate::inspect::GENERATION;
 
 pub use crate::disk::MemoryStore;
 
@@ -87,7 +88,32 @@ impl Bench {
     pub fn apply(&self, machine: &mut dyn ShardMachine, entries: &[Committed]) -> Result<Option<Release>, DiskError> {
         let mut tx = Transaction::new(&self.rows);
         let release = machine.apply(entries, &mut tx)?;
-        let writes = tx.into_writes();
+        self.write(tx.into_writes())?;
+        Ok(release)
+    }
+
+    /// The same rows as a replica holds them that was filled from this one: under another generation.
+    ///
+    /// # Errors
+    /// The disk has failed.
+    ///
+    /// # Panics
+    /// The system gives no thread.
+    pub fn filled(&self, generation: u32) -> Result<Self, DiskError> {
+        let mut writes = Writes::new();
+        self.rows.view().scan(&[], &[u8::MAX; 8], |key, value| {
+            let mut key = key.to_vec();
+            key[GENERATION].copy_from_slice(&generation.to_be_bytes());
+            writes.insert(key, Some(value.to_vec()));
+            true
+        })?;
+        let Self { disk, .. } = Self::new(&MemoryStore::new());
+        let filled = Self { rows: Rows::new(disk.clone(), |_| true, generation), disk };
+        filled.write(writes)?;
+        Ok(filled)
+    }
+
+    fn write(&self, writes: Writes) -> Result<(), DiskError> {
         let mut batch = Batch::default();
         let retire = self.rows.overlay(writes, &mut batch);
         let (done, written) = std::sync::mpsc::channel();
@@ -97,7 +123,6 @@ impl Bench {
         };
         let place = self.disk.try_reserve()?;
         place.send(batch, Then::Written(Box::new(completion)));
-        written.recv().map_err(|_| DiskError::Failed("the writer has stopped".into()))??;
-        Ok(release)
+        written.recv().map_err(|_| DiskError::Failed("the writer has stopped".into()))?
     }
 }

@@ -89,6 +89,8 @@ pub(super) const SUB_BAN: u8 = 9;
 
 /// Bytes before the kind byte.
 const PREFIX_LEN: usize = 6;
+/// Where a key has its generation, behind the slot.
+const GENERATION: Range<usize> = 2..PREFIX_LEN;
 /// Bytes up to and including the sub-kind of a row keyed by gno.
 const GROUP_SUB_LEN: usize = PREFIX_LEN + 1 + 8 + 1;
 
@@ -139,6 +141,20 @@ pub struct Keys {
 impl Keys {
     pub fn new(generation: u32) -> Self {
         Self { generation }
+    }
+
+    /// A key as a value may hold it. Replicas count generations of their own, and a value must be the same on all.
+    pub fn without_generation(key: &[u8]) -> Vec<u8> {
+        Self::new(0).in_generation(key)
+    }
+
+    /// That key in this generation; nothing stays nothing.
+    pub fn in_generation(&self, key: &[u8]) -> Vec<u8> {
+        let mut key = key.to_vec();
+        if let Some(bytes) = key.get_mut(GENERATION) {
+            bytes.copy_from_slice(&self.generation.to_be_bytes());
+        }
+        key
     }
 
     fn start(&self, slot: Slot, kind: u8, rest: usize) -> Vec<u8> {

@@ -305,7 +305,8 @@ pub struct JobRow {
     #[serde(default)]
     pub event_id: String,
     /// Rows of the group with smaller keys are gone, those of the profile and of members by name aside. A search from
-    /// the first would pass over everything that was deleted, each time.
+    /// the first would pass over everything that was deleted, each time. Its generation says nothing: a replica has
+    /// one of its own, and got this row from one that had another.
     #[serde(default, with = "serde_bytes")]
     pub gone_before: Vec<u8>,
 }

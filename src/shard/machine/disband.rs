@@ -8,6 +8,7 @@ use crate::id::{AppId, Gno};
 use crate::shard::codes::{kind_byte, kind_of};
 use crate::shard::entry::Effect;
 use crate::shard::lookup::shard_of_account;
+use crate::store::keys::Keys;
 use crate::store::{AccountText, FeedRow, JobRow, MemberRow, decode, encode};
 
 /// Members of a disbanded group that one entry tells and deletes: bounds what a turn of apply costs, as other groups
@@ -28,7 +29,7 @@ impl Turn<'_, '_> {
         };
         let name = self.writer.profile(change.slot, change.gno)?.name;
         self.writer.remove_head(change.app, &change.id);
-        self.writer.forget_left(change.slot, change.gno);
+        self.writer.settle_left(change.slot, change.gno);
         let index = self.writer.keys.index(change.slot, change.app, kind_byte(kind), change.gno);
         self.writer.tx.delete(index);
         self.writer.count_groups(change.app, kind_byte(kind), -1)?;
@@ -90,8 +91,9 @@ impl Turn<'_, '_> {
         let counts_members = kind_of(job.kind).stores_members();
         let report = report_of(&job);
         let mut budget = DISBAND_CHUNK;
+        let mut gone_before = self.writer.keys.in_generation(&job.gone_before);
         let (from, to) = self.writer.keys.all_members(slot, gno);
-        let members = self.next_rows(&mut job.gone_before, &from, &to, &mut budget)?;
+        let members = self.next_rows(&mut gone_before, &from, &to, &mut budget)?;
         let mut by_shard: Vec<(ShardId, Vec<AccountText>)> = Vec::new();
         for (key, value) in members {
             let MemberRow { account, .. } = MemberRow::decode(&value);
@@ -115,7 +117,7 @@ impl Turn<'_, '_> {
             self.writer.tx.delete(self.writer.keys.profile(slot, gno));
         }
         for (from, to) in self.writer.keys.beside_members(slot, gno) {
-            for (key, _) in self.next_rows(&mut job.gone_before, &from, &to, &mut budget)? {
+            for (key, _) in self.next_rows(&mut gone_before, &from, &to, &mut budget)? {
                 self.writer.tx.delete(key.to_vec());
             }
         }
@@ -124,6 +126,7 @@ impl Turn<'_, '_> {
             self.writer.tx.delete(key);
             applied.jobs_done.push(Job { slot, gno });
         } else {
+            job.gone_before = Keys::without_generation(&gone_before);
             self.writer.tx.put(key, encode(&job));
             applied.jobs.push(Job { slot, gno });
         }

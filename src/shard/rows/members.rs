@@ -131,9 +131,12 @@ impl Writer<'_, '_> {
         self.delete_role(slot, gno, member);
     }
 
-    /// Drops counters that were kept back: their group is no more, and its rows are deleted.
-    pub fn forget_left(&mut self, slot: Slot, gno: Gno) {
-        let (from, _) = self.keys.all_left(slot, gno);
-        self.left.retain(|key, _| !key.starts_with(&from));
+    /// Writes a group's counters that were kept back: its rows are to be walked over, and there must be as many of them
+    /// whatever else is in this apply.
+    pub fn settle_left(&mut self, slot: Slot, gno: Gno) {
+        let (from, to) = self.keys.all_left(slot, gno);
+        for (key, count) in self.left.extract_if(|key, _| from <= *key && *key < to) {
+            self.tx.put(key, encode(&count));
+        }
     }
 }
