@@ -18,7 +18,7 @@ use crate::disk::{
     self, Batch, Disk, DiskError, DiskOptions, Family, Folder, Health, Identity, Rocks, Rows, Runner, Storage,
 };
 use crate::forming::{Formed, Forming};
-use crate::meta::{META, Members, MetaChange, MetaMachine, NodeCard};
+use crate::meta::{META, Members, MetaChange, MetaMachine, NODES_MAX, NodeCard};
 use crate::net::wire::{Answer, Call, JoinAnswer, JoinCall};
 use crate::net::{Name, Net, NetOptions};
 use crate::peer::{Attendant, CallError, NodeId};
@@ -28,10 +28,13 @@ use crate::reception::Reception;
 use crate::sleep::SleepWatch;
 use crate::slot::{ShardId, places};
 
-/// How many numbers a node can mint ids under before they come round.
+/// Ids are minted under one of these, unique among live nodes.
 ///
 /// Source: docs/spec/identifiers.md section 5.
 const MINT_SLOTS: u64 = 4096;
+
+/// A node takes another one of its own at every start.
+const MINT_SLOTS_PER_NODE: u64 = MINT_SLOTS / NODES_MAX as u64;
 
 /// How long a node asks others about itself before it takes part.
 const TWIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -278,7 +281,7 @@ impl Cluster {
         sleep: SleepWatch,
     ) -> Result<Self, OpenError> {
         let path = &options.data_dir;
-        let mint_slot = count_start(&*storage).map_err(|error| OpenError::of(path, error))?;
+        let mint_slot = mint_slot(&*storage, NodeId(identity.node)).map_err(|error| OpenError::of(path, error))?;
         let DiskOptions { flush, row_cache_bytes, observer, .. } = options.disk;
         let disk = Disk::start_by(runner, storage, flush, row_cache_bytes, observer)
             .map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
@@ -692,10 +695,11 @@ impl OpenError {
     }
 }
 
-/// Counts a start, durably, and returns the number modulo [`MINT_SLOTS`].
+/// Counts a start, durably, and returns what this run mints ids under: no node has that of another one, nor a run that
+/// of the runs before it.
 ///
 /// Flushed before it is used: an id minted under a number that a crash takes back could be minted again.
-fn count_start(storage: &dyn Storage) -> Result<u16, DiskError> {
+fn mint_slot(storage: &dyn Storage, node: NodeId) -> Result<u16, DiskError> {
     let mut before = Ok(0);
     storage.get(Family::Meta, &raft::starts_key(), &mut |value| before = raft::decode::<u64>(value))?;
     let starts = before.map_err(|error| DiskError::Corrupt(format!("counter of starts: {error}")))? + 1;
@@ -704,7 +708,8 @@ fn count_start(storage: &dyn Storage) -> Result<u16, DiskError> {
     batch.put(Family::Meta, raft::starts_key(), value);
     storage.write(&[batch])?;
     storage.flush()?;
-    Ok((starts % MINT_SLOTS) as u16)
+    let nodes_before = u64::from(node.number().saturating_sub(1)) % NODES_MAX as u64;
+    Ok((nodes_before * MINT_SLOTS_PER_NODE + starts % MINT_SLOTS_PER_NODE) as u16)
 }
 
 /// One shard as its host on this node uses it. Cheap to clone.

@@ -18,7 +18,7 @@ use crate::raft::{decode, encode};
 const SLOT: u16 = u16::MAX - 1;
 const KIND_NODE: u8 = 1;
 /// Nodes that a cluster may have.
-const NODES_MAX: usize = 1024;
+pub(crate) const NODES_MAX: usize = 1024;
 
 fn key(generation: u32, number: u32) -> Vec<u8> {
     [&SLOT.to_be_bytes()[..], &generation.to_be_bytes(), &[KIND_NODE], &number.to_be_bytes()].concat()

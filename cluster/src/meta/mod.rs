@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use machine::MetaMachine;
+pub(crate) use machine::{MetaMachine, NODES_MAX};
 
 use crate::peer::NodeId;
 use crate::slot::ShardId;

@@ -10,12 +10,13 @@
 //! played again. What follows is not encrypted: for that there is TLS (`tls.rs`), and then all of this runs inside it.
 
 use std::io;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -45,7 +46,7 @@ struct Opening {
     oldest: u16,
     newest: u16,
     name: Name,
-    nonce: [u8; 16],
+    nonce: Nonce,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,6 +117,37 @@ impl From<io::Error> for HandshakeError {
     }
 }
 
+/// Used once, to tell one beginning from all others.
+type Nonce = [u8; 16];
+
+/// The beginnings that this process is the client of. A node that has changed its address may dial the one it had, and
+/// meet itself there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnBeginnings(Arc<Mutex<Vec<Nonce>>>);
+
+struct OwnBeginning<'a> {
+    all: &'a OwnBeginnings,
+    nonce: Nonce,
+}
+
+impl OwnBeginnings {
+    fn one_more(&self) -> OwnBeginning<'_> {
+        let nonce = rand::random();
+        self.0.lock().push(nonce);
+        OwnBeginning { all: self, nonce }
+    }
+
+    pub(super) fn contains(&self, nonce: &Nonce) -> bool {
+        self.0.lock().contains(nonce)
+    }
+}
+
+impl Drop for OwnBeginning<'_> {
+    fn drop(&mut self) {
+        self.all.0.lock().retain(|nonce| *nonce != self.nonce);
+    }
+}
+
 pub(super) type Frames<S> = Framed<S, LengthDelimitedCodec>;
 
 /// A framed connection whose frames are short until the handshake is over.
@@ -129,10 +161,12 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     key: &[u8],
     me: Name,
     expected: Option<u64>,
+    own: &OwnBeginnings,
 ) -> Result<(Frames<S>, Name, TheirClock), HandshakeError> {
     let mut frames = framed(stream);
+    let beginning = own.one_more();
     let run = async {
-        let nonce: [u8; 16] = rand::random();
+        let nonce = beginning.nonce;
         let opening = Opening { magic: MAGIC, oldest: OLDEST_VERSION, newest: VERSION, name: me, nonce };
         send(&mut frames, &opening).await?;
         let (name, said_ms, theirs, proof) = match receive(&mut frames).await? {
@@ -160,7 +194,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     key: &[u8],
     me: Name,
-    refuses: impl Fn(Name) -> Option<String>,
+    refuses: impl Fn(Name, &Nonce) -> Option<String>,
 ) -> Result<(Frames<S>, Name), HandshakeError> {
     let mut frames = framed(stream);
     let run = async {
@@ -177,7 +211,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
                 opening.oldest, opening.newest
             ))
         } else {
-            refuses(opening.name)
+            refuses(opening.name, &opening.nonce)
         };
         if let Some(reason) = reason {
             send(&mut frames, &Reply::Refused(reason.clone())).await?;
@@ -251,9 +285,9 @@ mod tests {
         refusal: Option<&str>,
     ) -> (Result<Name, HandshakeError>, Result<Name, HandshakeError>) {
         let (a, b) = tokio::io::duplex(4096);
-        let refuses = |_| refusal.map(str::to_owned);
+        let (own, refuses) = (OwnBeginnings::default(), |_, _: &_| refusal.map(str::to_owned));
         let (client, server) =
-            tokio::join!(open(a, keys.0.as_bytes(), ME, expected), accept(b, keys.1.as_bytes(), YOU, refuses));
+            tokio::join!(open(a, keys.0.as_bytes(), ME, expected, &own), accept(b, keys.1.as_bytes(), YOU, refuses));
         (client.map(|(_, name, _)| name), server.map(|(_, name)| name))
     }
 
@@ -285,7 +319,7 @@ mod tests {
                 Reply::Welcome { .. } => panic!("welcome"),
             }
         };
-        let (told, said) = tokio::join!(asked, accept(b, b"key", ME, |_| None));
+        let (told, said) = tokio::join!(asked, accept(b, b"key", ME, |_, _| None));
         (told, said.map(|_| ()).expect_err("taken for a node"))
     }
 
@@ -309,7 +343,7 @@ mod tests {
             let _ = a.write_all(&[0xff; 64]).await;
             a
         });
-        accept(b, b"key", ME, |_| None).await.map(|_| ()).expect_err("taken for a node");
+        accept(b, b"key", ME, |_, _| None).await.map(|_| ()).expect_err("taken for a node");
         drop(garbage);
     }
 }

@@ -12,9 +12,10 @@ use tarpc::context;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use tokio_serde::formats::MessagePack;
 
-use super::handshake::{self, Frames, HandshakeError, Name, TheirClock};
+use super::handshake::{self, Frames, HandshakeError, Name, OwnBeginnings, TheirClock};
 use super::tls::Tls;
 use super::wire::{Answer, Call, Request, Response};
 use crate::peer::CallError;
@@ -41,6 +42,7 @@ pub(crate) struct Dialler {
     /// The local address that connections leave from; `None`: the system's choice.
     pub(crate) source: Option<IpAddr>,
     pub(crate) me: Arc<RwLock<Name>>,
+    pub(crate) own: OwnBeginnings,
 }
 
 /// An open connection; cheap to clone.
@@ -49,6 +51,7 @@ struct Open {
     channel: Channel<Request, Response>,
     is_closed: Arc<AtomicBool>,
     heard: Arc<Mutex<Heard>>,
+    dispatch: AbortHandle,
 }
 
 /// What was last heard of the other side.
@@ -62,7 +65,10 @@ impl Open {
     async fn call(&self, call: Call, deadline: Instant) -> Result<Answer, RpcError> {
         let began = Instant::now();
         let until_ms = self.heard.lock().clock.at_ms(deadline);
-        let result = self.channel.call(context_until(deadline), Request { until_ms, call }).await;
+        let called = self.channel.call(context_until(deadline), Request { until_ms, call });
+        // tarpc counts from when a request is written: on a connection that takes no more it would wait for minutes.
+        let result = tokio::time::timeout_at(deadline.into(), called).await;
+        let result = result.unwrap_or(Err(RpcError::DeadlineExceeded));
         let mut heard = self.heard.lock();
         match result {
             Ok(Response { clock_ms, answer }) => {
@@ -73,6 +79,8 @@ impl Open {
                 let since = *heard.silent_since.get_or_insert(began);
                 if since.elapsed() >= SILENT_FOR {
                     self.is_closed.store(true, Ordering::Release);
+                    // What waits on it is not to wait any longer.
+                    self.dispatch.abort();
                 }
                 Err(RpcError::DeadlineExceeded)
             }
@@ -126,7 +134,7 @@ impl Dialler {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let me = *self.me.read();
-        let (mut frames, _, clock) = handshake::open(stream, &self.key, me, expected).await?;
+        let (mut frames, _, clock) = handshake::open(stream, &self.key, me, expected, &self.own).await?;
         frames.codec_mut().set_max_frame_length(FRAME_BYTES_MAX);
         Ok(self.run(frames, clock))
     }
@@ -141,13 +149,13 @@ impl Dialler {
         let new = tarpc::client::new(config, transport);
         let is_closed = Arc::new(AtomicBool::new(false));
         let closed = is_closed.clone();
-        self.runtime.spawn(async move {
+        let dispatch = self.runtime.spawn(async move {
             // However it ends: the next call opens another connection.
             let _ = new.dispatch.await;
             closed.store(true, Ordering::Release);
         });
-        let heard = Heard { clock, silent_since: None };
-        Open { channel: new.client, is_closed, heard: Arc::new(Mutex::new(heard)) }
+        let heard = Arc::new(Mutex::new(Heard { clock, silent_since: None }));
+        Open { channel: new.client, is_closed, heard, dispatch: dispatch.abort_handle() }
     }
 
     /// One call of whoever is at an address, on a connection of its own.

@@ -19,7 +19,7 @@ use tokio_serde::formats::MessagePack;
 
 use super::Desk;
 use super::complaints::Complaints;
-use super::handshake::{self, Frames, HandshakeError, Name, clock_ms};
+use super::handshake::{self, Frames, HandshakeError, Name, OwnBeginnings, clock_ms};
 use super::link::FRAME_BYTES_MAX;
 use super::strangers::Strangers;
 use super::tls::Tls;
@@ -40,6 +40,8 @@ const FIRST_BYTE_OF_TLS: u8 = 0x16;
 
 /// What a node is told that goes by the name of the one it dials.
 pub(super) const SAME_NAME: &str = "two nodes have the same name: one data folder is a copy of the other";
+/// Not a word of this is read: whoever is told would not have dialled itself had it known.
+const ITSELF: &str = "this is the node itself";
 
 /// What a listener needs to know.
 pub(crate) struct Doorkeeper {
@@ -47,6 +49,7 @@ pub(crate) struct Doorkeeper {
     /// `None`: what is said is not encrypted.
     pub(crate) tls: Option<Tls>,
     pub(crate) me: Arc<RwLock<Name>>,
+    pub(crate) own: OwnBeginnings,
     pub(crate) desk: Arc<dyn Desk>,
 }
 
@@ -132,7 +135,11 @@ impl Doorkeeper {
 
     async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<(Frames<S>, Name), HandshakeError> {
         let me = *self.me.read();
-        handshake::accept(stream, &self.key, me, |them| refuses(me, them)).await
+        let refuses = |them, nonce: &_| match self.own.contains(nonce) {
+            true => Some(ITSELF.to_owned()),
+            false => refuses(me, them),
+        };
+        handshake::accept(stream, &self.key, me, refuses).await
     }
 
     async fn converse<S>(&self, mut frames: Frames<S>, from: Name)
@@ -206,7 +213,7 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener
 mod tests {
     use tokio_util::codec::FramedParts;
 
-    use super::super::link::Dialler;
+    use super::super::link::{Dialler, Links};
     use super::super::strangers::STRANGERS_MAX;
     use super::*;
     use crate::net::wire::Call;
@@ -244,7 +251,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let desk = Arc::<Willing>::default();
-        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: Arc::default(), desk };
+        let keeper =
+            Doorkeeper { key: KEY.to_vec(), tls: None, me: Arc::default(), own: OwnBeginnings::default(), desk };
         tokio::spawn(listen(listener, Arc::new(keeper)));
         address
     }
@@ -252,9 +260,62 @@ mod tests {
     async fn is_answered(address: SocketAddr) {
         let me = Arc::new(RwLock::new(NODE));
         let runtime = tokio::runtime::Handle::current();
-        let dialler = Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me });
+        let dialler = Arc::new(Dialler {
+            runtime,
+            key: KEY.to_vec(),
+            tls: None,
+            source: None,
+            me,
+            own: OwnBeginnings::default(),
+        });
         let answer = dialler.call_address(&address.to_string(), Call::Greet, Instant::now() + LONG).await;
         assert!(matches!(answer, Ok(Answer::Noted)), "{answer:?}");
+    }
+
+    /// A node that dials the address it had finds itself, and no copy of its data folder.
+    #[tokio::test]
+    async fn a_node_is_not_its_own_twin() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let (me, own) = (Arc::new(RwLock::new(NODE)), OwnBeginnings::default());
+        let desk = Arc::<Willing>::default();
+        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: me.clone(), own: own.clone(), desk };
+        tokio::spawn(listen(listener, Arc::new(keeper)));
+        for (own, reason) in [(own, ITSELF), (OwnBeginnings::default(), SAME_NAME)] {
+            let runtime = tokio::runtime::Handle::current();
+            let dialler =
+                Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me: me.clone(), own });
+            let answer = dialler.call_address(&address, Call::Greet, Instant::now() + LONG).await;
+            assert!(matches!(&answer, Err(HandshakeError::Refused(said)) if said == reason), "{answer:?}");
+        }
+    }
+
+    /// A connection that takes no more: calls end when they are to, and further ones go another way.
+    #[tokio::test]
+    async fn a_call_ends_by_its_deadline_also_where_nothing_is_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        tokio::spawn(async move {
+            let mut deaf = Vec::new();
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                let them = Name { node: Some(9), ..NODE };
+                deaf.push(handshake::accept(stream, KEY, them, |_, _: &_| None).await.expect("it knows the key"));
+            }
+        });
+        let runtime = tokio::runtime::Handle::current();
+        let (me, own) = (Arc::new(RwLock::new(NODE)), OwnBeginnings::default());
+        let links = Links::new(Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me, own }));
+        links.set_addresses([(9, address)]);
+        // More than any buffer takes, all at once.
+        let began = Instant::now();
+        let calls = (0..32).map(|_| {
+            let call = Call::Above(vec![0; 4 << 20].into());
+            links.call(9, call, began + Duration::from_millis(300))
+        });
+        let ended = tokio::time::timeout(LONG, futures::future::join_all(calls)).await.expect("they end");
+        assert!(ended.iter().all(Result::is_err));
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 
     async fn is_closed(stream: &mut TcpStream) -> bool {
@@ -294,7 +355,8 @@ mod tests {
         let too_long = [&(FRAME_BYTES_MAX as u32 + 1).to_be_bytes()[..], &[7; 4096]].concat();
         for garbage in [huge, noise, too_long] {
             let stream = TcpStream::connect(address).await.expect("a connection");
-            let (frames, ..) = handshake::open(stream, KEY, NODE, None).await.expect("it knows the key");
+            let (frames, ..) =
+                handshake::open(stream, KEY, NODE, None, &OwnBeginnings::default()).await.expect("it knows the key");
             let FramedParts { io: mut stream, .. } = frames.into_parts();
             stream.write_all(&garbage).await.expect("written");
             tokio::time::timeout(LONG, is_closed(&mut stream)).await.expect("nobody listens to that");

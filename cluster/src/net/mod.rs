@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use handshake::OwnBeginnings;
 pub(crate) use handshake::{HandshakeError, Name};
 use link::Dialler;
 pub(crate) use link::Links;
@@ -71,7 +72,8 @@ impl Net {
             tokio::net::TcpListener::from_std(listener)?
         };
         let (key, tls) = (options.key.clone(), options.tls.clone());
-        let keeper = Doorkeeper { key, tls, me: me.clone(), desk };
+        let own = OwnBeginnings::default();
+        let keeper = Doorkeeper { key, tls, me: me.clone(), own: own.clone(), desk };
         runtime.spawn(listener::listen(listener, Arc::new(keeper)));
         tracing::info!(%address, tls = options.tls.is_some(), "listening for other nodes");
         if options.tls.is_none() && !address.ip().is_loopback() {
@@ -86,6 +88,7 @@ impl Net {
             tls: options.tls.clone(),
             source: options.source,
             me: me.clone(),
+            own,
         };
         let links = Arc::new(Links::new(Arc::new(dialler)));
         let handle = runtime.handle().clone();

@@ -28,6 +28,10 @@ use crate::slot::ShardId;
 /// Entries that are stored and applied stay in memory while all of them take less, for peers that are a little behind.
 const TAIL_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of entries that one append takes to a peer: it has to arrive, and be flushed there, before the peer is taken for
+/// silent, and whatever else goes there waits behind it.
+const APPEND_BYTES_MAX: usize = 1 << 20;
+
 /// What an entry costs in memory beside its payload, roughly.
 const ENTRY_BYTES: usize = 96;
 
@@ -96,10 +100,35 @@ impl LogStore {
         io::Error::other(error)
     }
 
-    fn read_stored(&self, from: u64, to: u64) -> Result<Vec<Entry>, io::Error> {
+    /// Entries of the range one after the other, as many as fit in `portion`; one, if there is one, in any case.
+    fn read(&self, from: u64, to: u64, mut portion: Portion) -> Result<Vec<Entry>, io::Error> {
+        // Memory first: what it does not hold any more has been in the store since before it was let go.
+        let (stored_to, recent) = {
+            let tail = self.shared.tail.lock();
+            let first = tail.first_index().unwrap_or(u64::MAX);
+            let skip = from.saturating_sub(first).min(tail.entries.len() as u64) as usize;
+            let mut of_tail = portion.clone();
+            let recent = tail.entries.iter().skip(skip).take_while(|e| e.entry.index() < to && of_tail.takes(e.bytes));
+            (to.min(first), recent.map(|e| (e.bytes, e.entry.clone())).collect::<Vec<_>>())
+        };
+        let mut entries = match from < stored_to {
+            true => self.read_stored(from, stored_to, &mut portion)?,
+            false => Vec::new(),
+        };
+        if !portion.is_over {
+            entries.extend(recent.into_iter().take_while(|(bytes, _)| portion.takes(*bytes)).map(|(_, entry)| entry));
+        }
+        match entries.windows(2).find(|pair| pair[0].index() + 1 != pair[1].index()) {
+            None => Ok(entries),
+            Some(pair) => Err(self.corrupt(format!("nothing between {} and {}", pair[0].index(), pair[1].index()))),
+        }
+    }
+
+    fn read_stored(&self, from: u64, to: u64, portion: &mut Portion) -> Result<Vec<Entry>, io::Error> {
         let shard = self.shared.shard;
         let mut entries = Ok(Vec::new());
         let mut each = |_: &[u8], value: &[u8]| match (codec::decode_entry(value), &mut entries) {
+            (Ok(_), Ok(_)) if !portion.takes(value.len()) => false,
             (Ok(entry), Ok(list)) => {
                 list.push(entry);
                 true
@@ -119,6 +148,32 @@ impl LogStore {
         ))
         .map_err(io::Error::other)?;
         entries.map_err(|error| self.corrupt(format!("an entry between {from} and {to}: {error}")))
+    }
+}
+
+/// How much of a range is read at once.
+#[derive(Clone)]
+struct Portion {
+    bytes_left: usize,
+    has_some: bool,
+    is_over: bool,
+}
+
+impl Portion {
+    fn of(bytes: usize) -> Self {
+        Self { bytes_left: bytes, has_some: false, is_over: false }
+    }
+
+    fn all() -> Self {
+        Self::of(usize::MAX)
+    }
+
+    /// Whether there is room for one more; the first always finds it, and behind one that does not nobody does.
+    fn takes(&mut self, bytes: usize) -> bool {
+        self.is_over |= self.has_some && bytes > self.bytes_left;
+        self.has_some = true;
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        !self.is_over
     }
 }
 
@@ -184,24 +239,11 @@ impl RaftLogReader<Types> for LogStore {
             Bound::Excluded(&end) => end,
             Bound::Unbounded => u64::MAX,
         };
-        // Memory first: what it does not hold any more has been in the store since before it was let go.
-        let (stored_to, recent) = {
-            let tail = self.shared.tail.lock();
-            let first = tail.first_index().unwrap_or(u64::MAX);
-            let skip = from.saturating_sub(first).min(tail.entries.len() as u64) as usize;
-            let recent: Vec<Entry> =
-                tail.entries.iter().skip(skip).map(|e| &e.entry).take_while(|e| e.index() < to).cloned().collect();
-            (to.min(first), recent)
-        };
-        if from >= stored_to {
-            return Ok(recent);
-        }
-        let mut entries = self.read_stored(from, stored_to)?;
-        entries.extend(recent);
-        match entries.windows(2).find(|pair| pair[0].index() + 1 != pair[1].index()) {
-            None => Ok(entries),
-            Some(pair) => Err(self.corrupt(format!("nothing between {} and {}", pair[0].index(), pair[1].index()))),
-        }
+        self.read(from, to, Portion::all())
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        self.read(start, end, Portion::of(APPEND_BYTES_MAX))
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -394,6 +436,36 @@ mod tests {
         assert_eq!(log.shared.tail.lock().first_index(), Some(40));
         // Half from the store, half from memory.
         assert_eq!(ids(&mut log, 30..50).await, (30..50).map(|i| (1, i)).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_sent_no_more_at_once_than_an_append_takes() {
+        const ENTRIES: u64 = 24;
+        let mut log = log_on(&MemoryStore::new());
+        for i in 0..ENTRIES {
+            // Three of them, and not quite a fourth.
+            append(&mut log, vec![entry(1, i, APPEND_BYTES_MAX / 4)]).await.await.expect("answered").expect("flushed");
+        }
+        append(&mut log, vec![entry(1, ENTRIES, 3 * APPEND_BYTES_MAX)])
+            .await
+            .await
+            .expect("answered")
+            .expect("flushed");
+        log.applied(ENTRIES / 2 - 1);
+        append(&mut log, vec![entry(1, ENTRIES + 1, 1)]).await.await.expect("answered").expect("flushed");
+        let first_in_memory = log.shared.tail.lock().first_index().expect("some");
+        assert_eq!(first_in_memory, ENTRIES / 2);
+        // From the store, from memory, across, and one that is larger than all that.
+        for from in 0..ENTRIES - 3 {
+            let sent = log.limited_get_log_entries(from, ENTRIES + 2).await.expect("read");
+            let sent: Vec<u64> = sent.iter().map(|entry| entry.index()).collect();
+            assert_eq!(sent, [from, from + 1, from + 2], "memory begins at {first_in_memory}");
+        }
+        for (from, expected) in [(ENTRIES, vec![ENTRIES]), (ENTRIES + 1, vec![ENTRIES + 1])] {
+            let sent = log.limited_get_log_entries(from, ENTRIES + 2).await.expect("read");
+            assert_eq!(sent.iter().map(|entry| entry.index()).collect::<Vec<_>>(), expected);
+        }
+        assert_eq!(ids(&mut log, 0..ENTRIES + 2).await.len() as u64, ENTRIES + 2);
     }
 
     #[tokio::test]

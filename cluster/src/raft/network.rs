@@ -15,6 +15,8 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
     VoteRequest, VoteResponse,
 };
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::codec;
@@ -48,6 +50,8 @@ const PART_TIMEOUT: Duration = Duration::from_secs(10);
 /// A part that does not arrive is sent again for so long.
 const PART_RETRIED_FOR: Duration = Duration::from_secs(30);
 const PART_RETRY_EVERY: Duration = Duration::from_millis(200);
+/// A peer that has been filled and takes longer to get what was logged meanwhile is behind like any other.
+const CATCH_UP_FOR: Duration = Duration::from_secs(60);
 
 /// The rows that peers are filled from.
 #[derive(Clone)]
@@ -86,11 +90,54 @@ pub(crate) struct Peers {
     /// How long an append may take, the flush there included.
     append_timeout: Duration,
     observer: NodesObserver,
+    fills: Fills,
+}
+
+/// Peers that are being filled with rows, or were a moment ago. The log behind these rows is not to be cut meanwhile: all
+/// of them would have to be sent again, and under load again without end.
+#[derive(Clone, Default)]
+pub(crate) struct Fills(Arc<Mutex<FxHashMap<u64, Fill>>>);
+
+enum Fill {
+    Running,
+    Ended(Instant),
+}
+
+struct RunningFill<'a> {
+    fills: &'a Fills,
+    node: u64,
+}
+
+impl Fills {
+    fn begin(&self, node: u64) -> RunningFill<'_> {
+        self.0.lock().insert(node, Fill::Running);
+        RunningFill { fills: self, node }
+    }
+
+    /// Whether somebody may need the log up to an index; `has` says up to where a node has it.
+    pub(crate) fn need(&self, upto: u64, has: impl Fn(u64) -> Option<u64>) -> bool {
+        let mut fills = self.0.lock();
+        fills.retain(|node, fill| match fill {
+            Fill::Running => true,
+            Fill::Ended(at) => at.elapsed() < CATCH_UP_FOR && has(*node).is_none_or(|index| index < upto),
+        });
+        !fills.is_empty()
+    }
+}
+
+impl Drop for RunningFill<'_> {
+    fn drop(&mut self) {
+        self.fills.0.lock().insert(self.node, Fill::Ended(Instant::now()));
+    }
 }
 
 impl Peers {
     pub(crate) fn new(shard: ShardId, way: Option<Way>, append_timeout: Duration, observer: NodesObserver) -> Self {
-        Self { shard, way, source: None, append_timeout, observer }
+        Self { shard, way, source: None, append_timeout, observer, fills: Fills::default() }
+    }
+
+    pub(crate) fn fills(&self) -> Fills {
+        self.fills.clone()
     }
 
     pub(crate) fn observer(&self) -> NodesObserver {
@@ -156,6 +203,7 @@ impl Peer {
         let Some(source) = &self.peers.source else {
             return Err(Unreachable::new(&PeerError::NoRoute(self.node)).into());
         };
+        let _fill = self.peers.fills.begin(self.node);
         let transfer = rand::random();
         let mut parts = read_parts(source.rows.clone(), self.peers.shard, source.places.clone());
         let mut number = 0;
@@ -259,5 +307,22 @@ impl RaftNetworkV2<Types> for Peer {
             RaftAnswer::Transferring => Ok(Ok(())),
             other => Err(self.unexpected(&other)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_needed_while_a_peer_is_filled_and_until_it_has_caught_up() {
+        let fills = Fills::default();
+        let needs = |upto, has: Option<u64>| fills.need(upto, |_| has);
+        assert!(!needs(9, None));
+        let fill = fills.begin(7);
+        assert!(needs(9, None) && needs(9, Some(9)), "rows of whatever index are under way");
+        drop(fill);
+        assert!(needs(9, None) && needs(9, Some(8)));
+        assert!(!needs(9, Some(9)) && !needs(9, None), "it is like any other from now on");
     }
 }

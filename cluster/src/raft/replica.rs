@@ -26,7 +26,7 @@ use super::codec::{self, Kind};
 use super::log_store::LogStore;
 use super::machine::{self, Progress, Replica, Reports};
 use super::mark::Mark;
-use super::network::Peers;
+use super::network::{Fills, Peers};
 use super::report::{self, ReplicaReport};
 use super::snapshot::{Incoming, ShardSnapshot, Taken, clean_up};
 use super::steward::Steward;
@@ -43,6 +43,13 @@ use crate::slot::ShardId;
 
 /// Barriers answered together.
 const BARRIERS_MAX: usize = 1024;
+
+/// Cuts of the log that are left out, one after the other, for the sake of peers that are being filled: the log has then
+/// grown to so many halves of its limit.
+const CUTS_LEFT_OUT_MAX: u32 = 64;
+
+/// A barrier that has waited for rows for so long is given up; whoever waits for it has given up before.
+const BARRIER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A leader whose lease has run out asks again after this; an answer of a peer is usually closer than that.
 const LEASE_RETRY: Duration = Duration::from_millis(10);
@@ -183,9 +190,10 @@ impl RunningReplica {
         let progress = reports.progress.subscribe();
         let (barriers, requests) = mpsc::channel(BARRIERS_MAX);
         let lease = Lease { longest: lease, policy: timings.reads, sleep: begin.sleep };
+        let fills = peers.fills();
         let asked = Asked { disk: disk.clone(), raft: raft.clone(), gate: gate.clone(), lease: lease.clone(), peers };
         tokio::spawn(answer_barriers(asked, progress.clone(), requests));
-        let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log)).abort_handle();
+        let cutter = tokio::spawn(cut_log(raft.clone(), gate.clone(), log, fills)).abort_handle();
         let ender = tokio::spawn(end_with_disk(shard, disk.until_failed(), raft.clone(), gate.clone())).abort_handle();
         let lease_wait = timings.election_max;
         let disk = disk.clone();
@@ -699,24 +707,35 @@ async fn barrier(asked: &Asked, progress: &mut watch::Receiver<Progress>) -> Res
         return Err(BarrierError::Stopped);
     }
     let (index, term) = asked.read_index().await?;
-    let reached = progress.wait_for(|progress| progress.stopped || progress.written >= index).await;
-    match reached {
-        Ok(progress) if progress.written >= index => Ok(term),
-        _ => Err(BarrierError::Stopped),
+    let reached = progress.wait_for(|progress| progress.stopped || progress.written >= index);
+    match tokio::time::timeout(BARRIER_TIMEOUT, reached).await {
+        Ok(Ok(progress)) if progress.written >= index => Ok(term),
+        Ok(_) => Err(BarrierError::Stopped),
+        // The leader that named the index may have been lost before it could commit anything there, and a quiet log
+        // does not get that far for hours. Those who ask next ask the leader of now.
+        Err(_) => Err(BarrierError::NotLeader),
     }
 }
 
 /// Keeps the log below its limit: whenever it has grown by half of it, the half before that is cut.
 ///
-/// The log found at the start is cut at once, so that many short runs do not add up.
-async fn cut_log(raft: Raft, gate: Gate, log: LogStore) {
+/// The log found at the start is cut at once, so that many short runs do not add up. While a peer is filled it is left
+/// as it is, up to a bound.
+async fn cut_log(raft: Raft, gate: Gate, log: LogStore, fills: Fills) {
     let mut older = last_index(&raft);
     let mut upto = older;
+    let mut cuts_left_out = 0;
     loop {
-        if let Some(index) = upto
-            && cut(&raft, &gate, index).await.is_none()
-        {
-            return;
+        if let Some(index) = upto {
+            let is_needed = cuts_left_out < CUTS_LEFT_OUT_MAX && fills.need(index, |node| replicated(&raft, node));
+            if is_needed {
+                cuts_left_out += 1;
+            } else {
+                cuts_left_out = 0;
+                if cut(&raft, &gate, index).await.is_none() {
+                    return;
+                }
+            }
         }
         log.growth().due.notified().await;
         log.growth().restart();
@@ -735,6 +754,13 @@ async fn cut(raft: &Raft, gate: &Gate, upto: u64) -> Option<()> {
     raft.wait(None).metrics(covered, "cut the log").await.ok()?;
     let _call = gate.enter().await?;
     raft.trigger().purge_log(upto).await.ok()
+}
+
+/// Up to where a node has the log, as far as a leader knows.
+fn replicated(raft: &Raft, node: u64) -> Option<u64> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    metrics.replication.as_ref()?.get(&node)?.as_ref().map(|id| id.index())
 }
 
 fn last_index(raft: &Raft) -> Option<u64> {
