@@ -12,15 +12,30 @@ use muster_cluster::ShardId;
 use rustc_hash::FxHashMap;
 
 use crate::metrics;
-use crate::shard::{Effect, Job, OutboxHead, OutboxRow};
+use crate::shard::{Effect, Job, OutboxHead, OutboxRow, bytes_of};
 
 /// Rows in one delivery.
 const DELIVERY_ROWS_MAX: usize = 64;
+/// Bytes of effects in one delivery, unless one row alone is larger: what is longer than a node's line is never heard.
+const DELIVERY_BYTES_MAX: usize = 1 << 20;
+/// Bytes that one target may owe; the rows of all that wait are in memory.
+const OUTBOX_BYTES_MAX: usize = 64 << 20;
 /// A delivery that was not received for so long is repeated.
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 
 /// A row as it is handed over: its sequence and what it says.
 pub(super) type Sent = (u64, Arc<Vec<Effect>>);
+
+/// The first of some rows that are no larger together; one in any case, if there is one.
+pub(super) fn as_many_as_fit(rows: impl Iterator<Item = Sent>, bytes_max: usize) -> Vec<Sent> {
+    let mut bytes = 0;
+    let fits = |(_, effects): &Sent| {
+        let is_first = bytes == 0;
+        bytes += bytes_of(effects).max(1);
+        is_first || bytes <= bytes_max
+    };
+    rows.take_while(fits).collect()
+}
 
 #[derive(Debug)]
 struct Target {
@@ -28,6 +43,8 @@ struct Target {
     term: u64,
     /// Not yet applied by the target, in order.
     rows: VecDeque<OutboxRow>,
+    /// Of their effects.
+    bytes: usize,
     /// Sequence of the last row handed over.
     sent: u64,
     sent_at: Instant,
@@ -48,6 +65,7 @@ impl Target {
         Self {
             term: 0,
             rows: VecDeque::new(),
+            bytes: 0,
             sent: before,
             sent_at: Instant::now(),
             is_nudged: false,
@@ -88,7 +106,7 @@ impl Courier {
 
     /// Whether some target owes so much that no more may be promised to it.
     pub fn is_full(&self) -> bool {
-        self.targets.values().any(|t| t.rows.len() >= self.rows_max)
+        self.targets.values().any(|t| t.rows.len() >= self.rows_max || t.bytes >= OUTBOX_BYTES_MAX)
     }
 
     /// Takes rows that were applied; ones already known are passed over.
@@ -96,6 +114,7 @@ impl Courier {
         for row in rows {
             let target = self.targets.entry(row.target).or_insert_with(|| Target::new(OutboxHead::default()));
             if row.seq > target.newest() {
+                target.bytes += bytes_of(&row.effects);
                 target.rows.push_back(row);
                 metrics::get().outbox_rows.increment(1.0);
             }
@@ -108,8 +127,8 @@ impl Courier {
         for (id, target) in &mut self.targets {
             let Some(first) = target.rows.front().map(|r| r.seq) else { continue };
             let skip = (target.sent + 1).saturating_sub(first) as usize;
-            let rows: Vec<_> =
-                target.rows.iter().skip(skip).take(DELIVERY_ROWS_MAX).map(|r| (r.seq, r.effects.clone())).collect();
+            let waiting = target.rows.iter().skip(skip).take(DELIVERY_ROWS_MAX).map(|r| (r.seq, r.effects.clone()));
+            let rows = as_many_as_fit(waiting, DELIVERY_BYTES_MAX);
             if let Some((last, _)) = rows.last() {
                 target.sent = *last;
             }
@@ -151,8 +170,8 @@ impl Courier {
         }
         target.delivered = target.delivered.max(applied);
         target.sent = target.sent.max(target.delivered);
-        while target.rows.front().is_some_and(|r| r.seq <= target.delivered) {
-            target.rows.pop_front();
+        while let Some(row) = target.rows.pop_front_if(|row| row.seq <= target.delivered) {
+            target.bytes -= bytes_of(&row.effects);
             metrics::get().outbox_rows.decrement(1.0);
         }
     }
@@ -218,6 +237,7 @@ impl Courier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::FeedRow;
 
     const TARGET: ShardId = ShardId(1);
 
@@ -227,6 +247,48 @@ mod tests {
 
     fn seqs(due: Vec<(ShardId, Vec<Sent>)>) -> Vec<u64> {
         due.into_iter().flat_map(|(_, rows)| rows).map(|(seq, _)| seq).collect()
+    }
+
+    /// A row of about so many bytes.
+    fn long_row(seq: u64, bytes: usize) -> OutboxRow {
+        let report = FeedRow {
+            event_id: String::new(),
+            at: 0,
+            report_type: 4,
+            group: crate::id::GroupId::parse("g").unwrap().into(),
+            group_name: String::new(),
+            kind: 0,
+            operator: String::new(),
+            remark: "x".repeat(bytes),
+            value: 0,
+        };
+        let told = Effect::Told { app: 1, account: crate::id::AccountId::parse("a").unwrap().into(), report };
+        OutboxRow { effects: Arc::new(vec![told]), ..row(seq) }
+    }
+
+    #[test]
+    fn a_delivery_is_no_longer_than_a_line_takes() {
+        let half = DELIVERY_BYTES_MAX / 2;
+        let rows = [half, half, half, 3 * half, 1].into_iter().zip(1..).map(|(bytes, seq)| long_row(seq, bytes));
+        let mut courier = Courier::new(vec![], rows.collect(), 10);
+        for expected in [vec![1], vec![2], vec![3], vec![4], vec![5], vec![]] {
+            assert_eq!(seqs(courier.due()), expected);
+        }
+        let mut courier = Courier::new(vec![], (1..=20).map(|seq| long_row(seq, half / 8)).collect(), 100);
+        assert_eq!(seqs(courier.due()), (1..=15).collect::<Vec<_>>());
+        assert_eq!(seqs(courier.due()), (16..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_target_that_owes_too_many_bytes_is_promised_no_more() {
+        let mut courier = Courier::new(vec![], vec![], 1_000_000);
+        let rows_max = OUTBOX_BYTES_MAX as u64 / DELIVERY_BYTES_MAX as u64;
+        courier.take((1..rows_max).map(|seq| long_row(seq, DELIVERY_BYTES_MAX)).collect());
+        assert!(!courier.is_full());
+        courier.take(vec![long_row(rows_max, DELIVERY_BYTES_MAX)]);
+        assert!(courier.is_full());
+        courier.receipt(TARGET, 1, 1, 1, false);
+        assert!(!courier.is_full());
     }
 
     #[test]

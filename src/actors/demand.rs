@@ -117,7 +117,8 @@ impl Place {
         let owner = group.facts().owner.clone().filter(|_| needs.owner && group.facts().kind.stores_members());
         for account in command.named_accounts().into_iter().chain(owner.as_ref()) {
             self.learn_member(group, account, wanted)?;
-            if needs.cards {
+            // Admins of a live room are known by name, and have no card.
+            if needs.cards && group.facts().kind.stores_members() {
                 self.learn_card(group, account, wanted)?;
             }
             if needs.restrictions && !group.knows_restriction(account) {

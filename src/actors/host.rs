@@ -858,6 +858,8 @@ impl Handler<ProposalRefused> for ShardHost {
                 origin => self.fail(origin, SubmitError::Unavailable { what: "the leadership of the shard ended" }),
             }
         }
+        // The leadership may go on, and what waited behind that proposal has nothing else to send it.
+        self.flush();
     }
 }
 

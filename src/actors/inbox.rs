@@ -9,14 +9,17 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use super::ReadError;
-use crate::shard::Effect;
+use super::courier::{Sent as Row, as_many_as_fit};
+use crate::shard::bytes_of;
 
 /// Rows that one entry takes from a source.
 const INBOX_ROWS_MAX: usize = 256;
+/// Bytes of effects that one entry takes from a source, unless one row alone is larger.
+const INBOX_BYTES_MAX: usize = 256 << 10;
 /// Rows held of one source; what comes beyond is not received and is sent again.
 const INBOX_HELD_MAX: usize = 4096;
-
-type Row = (u64, Arc<Vec<Effect>>);
+/// Bytes of their effects, likewise.
+const INBOX_HELD_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug, Default)]
 struct Source {
@@ -26,6 +29,8 @@ struct Source {
     applied: u64,
     /// Received and not yet applied, in order.
     rows: VecDeque<Row>,
+    /// Of their effects.
+    bytes: usize,
     /// Sequence of the last row in the entry under way.
     proposed: Option<u64>,
 }
@@ -76,8 +81,10 @@ impl Inbox {
         source.term = term;
         let is_gap = rows.first().is_some_and(|(seq, _)| *seq > source.received + 1);
         for row in rows {
-            if row.0 == source.received + 1 && source.rows.len() < INBOX_HELD_MAX {
+            let has_room = source.rows.len() < INBOX_HELD_MAX && source.bytes < INBOX_HELD_BYTES_MAX;
+            if row.0 == source.received + 1 && has_room {
                 source.received = row.0;
+                source.bytes += bytes_of(&row.1);
                 source.rows.push_back(row);
                 self.held.0.fetch_add(1, Ordering::AcqRel);
             }
@@ -112,7 +119,7 @@ impl Inbox {
             if source.proposed.is_some() || source.rows.is_empty() {
                 continue;
             }
-            let rows: Vec<Row> = source.rows.iter().take(INBOX_ROWS_MAX).cloned().collect();
+            let rows = as_many_as_fit(source.rows.iter().take(INBOX_ROWS_MAX).cloned(), INBOX_BYTES_MAX);
             source.proposed = rows.last().map(|(seq, _)| *seq);
             due.push((*id, rows));
         }
@@ -131,8 +138,8 @@ impl Inbox {
         let source = self.sources.entry(id).or_default();
         source.applied = source.applied.max(through);
         source.received = source.received.max(through);
-        while source.rows.front().is_some_and(|(seq, _)| *seq <= through) {
-            source.rows.pop_front();
+        while let Some((_, effects)) = source.rows.pop_front_if(|(seq, _)| *seq <= through) {
+            source.bytes -= bytes_of(&effects);
             self.held.0.fetch_sub(1, Ordering::AcqRel);
         }
         let sources = &self.sources;

@@ -7,8 +7,8 @@ use muster_cluster::Cluster;
 
 use super::*;
 use crate::group::{
-    Add, AddResult, Answer, ChangeProfile, Command, Create, Destroy, Kind, Limits, NewMember, Operator, Refusal,
-    Remove, Role,
+    Add, AddResult, Answer, ChangeLiveAdmins, ChangeMember, ChangeProfile, Command, Create, Destroy, Kind, Limits,
+    NewMember, Operator, Refusal, Remove, Role,
 };
 use crate::id::{AccountId, AppId, GroupId};
 use crate::shard::ClientRequest;
@@ -533,6 +533,39 @@ async fn an_app_is_full_exactly_when_it_is_by(wiring: Wiring) {
 fn of_kind(kind: Kind, members: &[&str]) -> Command {
     let Command::Create(create) = create(None, members) else { unreachable!() };
     Command::Create(Create { kind, ..create })
+}
+
+/// Whoever was appointed a moment ago is known by name, and has no card that could be read.
+#[actix_rt::test]
+async fn an_admin_of_a_live_room_that_is_not_written_yet_has_no_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let room = group("room");
+    service.submit(APP, room.clone(), of_kind(Kind::AvChatRoom, &[]), None, soon()).await.unwrap();
+    for n in 0..20 {
+        let eve = account(&format!("eve{n}"));
+        let accounts = vec![eve.clone()];
+        let appoint = |appoint| {
+            let accounts = accounts.clone();
+            Command::ChangeLiveAdmins(ChangeLiveAdmins { operator: operator(), accounts, appoint })
+        };
+        let change = Command::ChangeMember(ChangeMember {
+            operator: operator(),
+            account: eve,
+            role: None,
+            msg_flag: None,
+            name_card: Some("Eve".into()),
+            mute_for_secs: None,
+            custom: vec![],
+        });
+        let appointed = service.submit(APP, room.clone(), appoint(true), None, soon());
+        let changed = service.submit(APP, room.clone(), change, None, soon());
+        let (appointed, changed) = futures::join!(appointed, changed);
+        assert_eq!(appointed, Ok(Answer::Done));
+        assert!(matches!(changed, Err(SubmitError::Refused(Refusal::NotSupported { .. }))), "{changed:?}");
+        service.submit(APP, room.clone(), appoint(false), None, soon()).await.unwrap();
+    }
+    cluster.stop().await;
 }
 
 #[actix_rt::test]

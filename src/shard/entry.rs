@@ -182,6 +182,36 @@ pub enum Effect {
     },
 }
 
+/// What an effect, a report and a joined row take beside their texts, rather more.
+const EFFECT_BYTES: usize = 64;
+
+/// About as many bytes as effects take in rows, entries and between nodes: what bounds these in number alone would let
+/// one of long texts grow beyond everything.
+pub fn bytes_of(effects: &[Effect]) -> usize {
+    effects.iter().map(Effect::bytes).sum()
+}
+
+impl Effect {
+    fn bytes(&self) -> usize {
+        let (accounts, row, report) = match self {
+            Effect::Joined { account, row, report, .. } => (account.0.as_str().len(), Some(row), report.as_ref()),
+            Effect::Left { account, report, .. } => (account.0.as_str().len(), None, report.as_ref()),
+            Effect::Quota { .. } => (0, None, None),
+            Effect::Told { account, report, .. } => (account.0.as_str().len(), None, Some(report)),
+            Effect::JoinedChanged { account, row, .. } => (account.0.as_str().len(), Some(row), None),
+            Effect::Ended { accounts, report, .. } => {
+                (accounts.iter().map(|account| account.0.as_str().len() + 2).sum(), None, Some(report))
+            }
+        };
+        let of_row = row.map_or(0, |row| EFFECT_BYTES + row.group.0.as_str().len());
+        let of_report = report.map_or(0, |report| {
+            let FeedRow { event_id, group, group_name, operator, remark, .. } = report;
+            EFFECT_BYTES + event_id.len() + group.0.as_str().len() + group_name.len() + operator.len() + remark.len()
+        });
+        EFFECT_BYTES + accounts + of_row + of_report
+    }
+}
+
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub enum EventForm {
     Created {

@@ -10,7 +10,7 @@ use muster_cluster::{Committed, DiskError, Keeps, Payload, Release, Rows, ShardI
 
 use self::events::Change;
 use super::codes::Head;
-use super::entry::{AccountsEntry, Delivery, Effect, GroupEntry, Item, Proposal};
+use super::entry::{AccountsEntry, Delivery, Effect, GroupEntry, Item, Proposal, bytes_of};
 use super::identities;
 use super::lookup::slot_of;
 use super::requests::{REQUESTS_DROPPED_MAX, RequestForm};
@@ -34,6 +34,10 @@ pub enum Outcome {
     /// Decided on a state that is no more, or in another term; nothing was written.
     Conflict,
 }
+
+/// Bytes of effects in one outbox row, unless one effect alone is larger. A proposal may do many times its own size to
+/// others, and a row has to fit in an entry of its target and in a call to it.
+const OUTBOX_ROW_BYTES_MAX: usize = 128 << 10;
 
 /// An outbox row that this apply wrote.
 #[derive(Clone, Debug)]
@@ -88,6 +92,26 @@ pub enum Told {
     Applied(Vec<Applied>),
     /// The rows were replaced by those of another replica: entries up to there were applied, and nobody can say which.
     Replaced,
+}
+
+/// Effects as rows hold them, in their order.
+fn portions(effects: Vec<Effect>) -> Vec<Vec<Effect>> {
+    if bytes_of(&effects) <= OUTBOX_ROW_BYTES_MAX {
+        return vec![effects];
+    }
+    let (mut portions, mut bytes) = (vec![Vec::new()], 0);
+    for effect in effects {
+        let more = bytes_of(std::slice::from_ref(&effect));
+        if bytes > 0 && bytes + more > OUTBOX_ROW_BYTES_MAX {
+            portions.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += more;
+        if let Some(last) = portions.last_mut() {
+            last.push(effect);
+        }
+    }
+    portions
 }
 
 #[cfg(test)]
@@ -225,7 +249,7 @@ impl Turn<'_, '_> {
         Ok(applied)
     }
 
-    /// Folds what belongs here; the rest leaves in one outbox row per target.
+    /// Folds what belongs here; the rest leaves in one outbox row per target, or more where one would be large.
     fn send(&mut self, effects: Vec<Effect>, applied: &mut AppliedProposal) -> Result<(), DiskError> {
         let mut by_target: Vec<(ShardId, Vec<Effect>)> = Vec::new();
         for effect in effects {
@@ -241,11 +265,13 @@ impl Turn<'_, '_> {
         }
         for (target, effects) in by_target {
             let mut head = self.writer.outbox_head(target)?;
-            let seq = head.next;
-            head.next += 1;
+            for effects in portions(effects) {
+                let seq = head.next;
+                head.next += 1;
+                self.writer.tx.put(self.writer.keys.outbox(self.writer.shard, target, seq), encode(&effects));
+                applied.outbox.push(OutboxRow { target, seq, effects: Arc::new(effects) });
+            }
             self.writer.set_outbox_head(target, head);
-            self.writer.tx.put(self.writer.keys.outbox(self.writer.shard, target, seq), encode(&effects));
-            applied.outbox.push(OutboxRow { target, seq, effects: Arc::new(effects) });
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ pub use doctor::{DIFFERENCES_LISTED_MAX, Examined, Findings, examine, look_throu
 pub use entry::ItemRef;
 pub use entry::{
     AccountsEntry, DecodeError, Delivery, Effect, EventForm, GroupEntry, IdentityChange, Item, NoticeForm, Proposal,
+    bytes_of,
 };
 pub use lookup::{Lookups, shard_of_account, shard_of_app, shard_of_quota, slot_of, slot_of_account};
 pub use machine::{Applied, AppliedProposal, DISBAND_CHUNK, Job, Machine, OutboxRow, Outcome, Told};

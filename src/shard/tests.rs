@@ -496,3 +496,20 @@ fn a_disband_is_the_same_whatever_one_apply_takes() {
         assert!((2..=3).all(|at_once| applied(at_once) == one_by_one), "{members} members");
     }
 }
+
+/// What a proposal does to others may be many times its own size.
+#[test]
+fn effects_of_long_texts_leave_in_several_rows() {
+    let mut world = World::new();
+    world.limits.kick_reason_bytes = 1 << 20;
+    let names: Vec<String> = (0..100).map(|n| format!("m{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let id = a_created_group(&mut world, &names);
+    let reason = "x".repeat(10_000);
+    let command = Command::Remove(group::Remove { reason, ..remove(&names) });
+    assert_eq!(world.submit(&id, &command), Some(Outcome::Applied));
+    let sizes: Vec<usize> = world.on_their_way.iter().map(|(_, row)| bytes_of(&row.effects)).collect();
+    assert!(sizes.iter().sum::<usize>() > 300_000 && sizes.iter().all(|bytes| *bytes <= 128 << 10), "{sizes:?}");
+    world.settle();
+    assert_eq!(world.examine().differences, Vec::<String>::new());
+}
