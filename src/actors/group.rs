@@ -356,7 +356,7 @@ impl GroupActor {
                 _ => false,
             })
         };
-        let unused: Vec<AccountId> = reserved.held.extract_if(.., |account| !enters(account)).collect();
+        let unused = reserved.held.extract_if(.., |(account, _)| !enters(account)).collect();
         self.shared.cancel(&self.badge.key, &Reserved { held: unused, ..Reserved::default() });
     }
 

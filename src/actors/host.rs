@@ -462,7 +462,7 @@ impl ShardHost {
     /// caller has heard of it finds the group counted once.
     fn give_back(&mut self, entry: EntryOrigin, needs: Vec<(ShardId, u64)>, ctx: &mut Context<Self>) {
         let until = Instant::now() + self.options.index_wait;
-        let given_back = self.neighbours.give_back(entry.key.app, entry.reserved.app_held.clone(), until);
+        let given_back = self.neighbours.give_back(entry.key.app, &entry.reserved, until);
         match given_back {
             None => self.answer_indexed(entry, needs),
             Some(given_back) => {
@@ -678,7 +678,7 @@ impl Handler<Recovered> for ShardHost {
             loading: FxHashMap::default(),
             courier,
             inbox: Inbox::new(recovery.cursors, self.held.clone()),
-            reservations: Reservations::default(),
+            reservations: Reservations::new(term),
             unindexed: Vec::new(),
         });
         for job in recovery.jobs {

@@ -111,7 +111,7 @@ impl Drop for Speaking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::message::Cancel;
+    use crate::actors::message::{Cancel, PlaceId};
     use crate::actors::wire::{CallForm, Note, NoteForm, decode_call};
     use crate::id::AppId;
     use muster_cluster::ShardId;
@@ -119,7 +119,7 @@ mod tests {
     const NODE: NodeId = NodeId(7);
 
     fn note(shard: u16) -> Vec<u8> {
-        Cancel::nothing(AppId(1)).encode(ShardId(shard))
+        Cancel::nothing(AppId(1), PlaceId::default()).encode(ShardId(shard))
     }
 
     /// The shards that the notes of a call are for.

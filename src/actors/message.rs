@@ -68,15 +68,27 @@ pub struct Reserved {
     /// Accounts that have no room for another group.
     pub full: Vec<AccountId>,
     /// Accounts near their limit for which a place is held.
-    pub held: Vec<AccountId>,
+    pub held: Vec<(AccountId, PlaceId)>,
     /// The day whose quota the command counts in, if the app has one.
     pub quota_day: Option<i32>,
     pub quota_spent: bool,
-    pub quota_held: bool,
+    /// The place that is held in it.
+    pub quota_held: Option<PlaceId>,
     /// The limit on all groups of the app that has no place left.
     pub app_full: Option<AppLimit>,
     /// Such limits of which a place is held.
     pub app_held: Vec<AppLimit>,
+    /// The place that is held in each of them.
+    pub app_place: PlaceId,
+}
+
+/// Names what a holder of limits has granted with one answer: a place in each limit of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlaceId {
+    /// Of the leadership that granted it: it ends with that.
+    pub term: u64,
+    /// Among those of the leadership, from 1 on; 0 names none.
+    pub number: u64,
 }
 
 /// Who is answered when an entry is applied.
@@ -291,6 +303,8 @@ pub struct Grant {
     pub quota_held: bool,
     pub app_full: Option<AppLimit>,
     pub app_held: Vec<AppLimit>,
+    /// The name of everything that is held.
+    pub place: PlaceId,
 }
 
 /// Gives back what was reserved and not used.
@@ -301,11 +315,13 @@ pub struct Cancel {
     pub accounts: Vec<AccountId>,
     pub quota_day: Option<i32>,
     pub app_limits: Vec<AppLimit>,
+    /// The place, in each of these.
+    pub place: PlaceId,
 }
 
 impl Cancel {
-    pub fn nothing(app: AppId) -> Self {
-        Self { app, accounts: Vec::new(), quota_day: None, app_limits: Vec::new() }
+    pub fn nothing(app: AppId, place: PlaceId) -> Self {
+        Self { app, accounts: Vec::new(), quota_day: None, app_limits: Vec::new(), place }
     }
 }
 

@@ -238,19 +238,17 @@ impl Neighbours {
     /// Gives back what was reserved for a command that changed nothing.
     pub(super) fn cancel(&self, app: AppId, reserved: &Reserved) {
         let shards = self.peers().len() as u16;
-        for account in &reserved.held {
-            let cancel = Cancel { accounts: vec![account.clone()], ..Cancel::nothing(app) };
+        for (account, place) in &reserved.held {
+            let cancel = Cancel { accounts: vec![account.clone()], ..Cancel::nothing(app, *place) };
             self.tell(shard_of_account(app, account, shards), cancel);
         }
-        if reserved.quota_held
-            && let Some(day) = reserved.quota_day
-        {
-            let cancel = Cancel { quota_day: Some(day), ..Cancel::nothing(app) };
+        if let (Some(place), Some(day)) = (reserved.quota_held, reserved.quota_day) {
+            let cancel = Cancel { quota_day: Some(day), ..Cancel::nothing(app, place) };
             self.tell(shard_of_quota(app, day, shards), cancel);
         }
         if !reserved.app_held.is_empty() {
-            let cancel = Cancel { app_limits: reserved.app_held.clone(), ..Cancel::nothing(app) };
-            self.tell(shard_of_app(app, shards), cancel);
+            let app_limits = reserved.app_held.clone();
+            self.tell(shard_of_app(app, shards), Cancel { app_limits, ..Cancel::nothing(app, reserved.app_place) });
         }
     }
 
@@ -259,11 +257,11 @@ impl Neighbours {
     pub(super) fn give_back(
         &self,
         app: AppId,
-        held: Vec<AppLimit>,
+        reserved: &Reserved,
         deadline: Instant,
     ) -> Option<impl Future<Output = ()> + use<>> {
         let shard = shard_of_app(app, self.peers().len() as u16);
-        let cancel = Cancel { app_limits: held, ..Cancel::nothing(app) };
+        let cancel = Cancel { app_limits: reserved.app_held.clone(), ..Cancel::nothing(app, reserved.app_place) };
         let node = match self.place(shard) {
             Place::Here(peer) => {
                 peer.host.do_send(cancel);

@@ -4,13 +4,17 @@
 //! or [`HELD_FOR`] has passed. The answer rests on the count + places held, so concurrent callers cannot both have
 //! the last one. The count is the one that the host has been told of, not the row's: rows may be ahead of what the
 //! host knows, and a place would be counted twice until the host hears that it is settled.
+//!
+//! Who gives a place back names it, so it is that place and no other, and once. A settling message names none: see
+//! [`Places`].
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use muster_cluster::DiskError;
 use rustc_hash::FxHashMap;
 
-use super::message::{Cancel, Grant, Reserve};
+use super::message::{Cancel, Grant, PlaceId, Reserve};
 use crate::group::AppLimit;
 use crate::id::{AccountId, AppId};
 use crate::shard::{Count, Lookups};
@@ -18,18 +22,70 @@ use crate::shard::{Count, Lookups};
 /// A place that is neither settled nor given back by then is free again.
 const HELD_FOR: Duration = Duration::from_secs(10);
 
+/// Places of one limit.
+///
+/// A settling message is an effect in the log: it says what changed, and not for whose place. So the oldest places are
+/// taken for those that were settled. Then as many places are held as are not settled, or more, and each falls back no
+/// earlier than the one it may stand for: nobody loses a place because others come and go meanwhile.
+///
+/// The price is that a place which nothing will ever settle (its command was lost with a node) may seem settled in
+/// place of a younger one, and live on as that. No information here tells the two apart. It harms little: such a place
+/// matters only where a limit is full, nobody gets a place of a full limit, and [`HELD_FOR`] after the last place was
+/// taken none is left. As long as somebody takes one every few seconds, as others leave, the limit may be too strict
+/// by what was lost; it is never too lax.
+#[derive(Debug, Default)]
+struct Places {
+    /// When each falls back, by its number, which grows with the moment.
+    taken: BTreeMap<u64, Instant>,
+    /// So many of the oldest are taken for settled. They stay until their time is over, so that one of them that is
+    /// given back is still known: then a younger one was settled.
+    settled: usize,
+}
+
+impl Places {
+    fn count(&self) -> usize {
+        self.taken.len() - self.settled
+    }
+
+    fn take(&mut self, number: u64, until: Instant) {
+        self.taken.insert(number, until);
+    }
+
+    fn settle(&mut self) {
+        self.settled = self.taken.len().min(self.settled + 1);
+    }
+
+    /// Whether it was there: it may have fallen back before.
+    fn give_back(&mut self, number: u64) -> bool {
+        let was_there = self.taken.remove(&number).is_some();
+        self.settled = self.settled.min(self.taken.len());
+        was_there
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(oldest) = self.taken.first_entry().filter(|oldest| *oldest.get() <= now) {
+            oldest.remove();
+            self.settled = self.settled.saturating_sub(1);
+        }
+    }
+}
+
 /// One limit of which places are held.
 #[derive(Debug)]
 struct Held {
     /// Without the places.
     count: i64,
-    /// When each falls back; never empty.
-    places: Vec<Instant>,
+    /// Never none.
+    places: Places,
 }
 
 /// Places held in one leadership.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reservations {
+    /// Of the leadership: places of another are none here.
+    term: u64,
+    /// Places were numbered through here.
+    last_number: u64,
     accounts: FxHashMap<(AppId, AccountId), Held>,
     quotas: FxHashMap<(AppId, i32), Held>,
     apps: FxHashMap<(AppId, AppLimit), AppPlaces>,
@@ -41,8 +97,7 @@ pub(super) struct Reservations {
 /// and a place is given back as soon as its group is counted.
 #[derive(Debug, Default)]
 struct AppPlaces {
-    /// When each falls back.
-    held: Vec<Instant>,
+    held: Places,
     /// Those given back, in the order of their numbers, and when they may be forgotten.
     given_back: Vec<(u64, Instant)>,
 }
@@ -52,7 +107,7 @@ impl AppPlaces {
     /// their groups.
     fn count(&self, since: u64) -> u64 {
         let later = self.given_back.iter().rev().take_while(|(number, _)| *number > since).count();
-        (self.held.len() + later) as u64
+        (self.held.count() + later) as u64
     }
 }
 
@@ -81,6 +136,17 @@ impl Room {
 }
 
 impl Reservations {
+    pub fn new(term: u64) -> Self {
+        Self {
+            term,
+            last_number: 0,
+            accounts: FxHashMap::default(),
+            quotas: FxHashMap::default(),
+            apps: FxHashMap::default(),
+            given_back: 0,
+        }
+    }
+
     /// To be taken before the groups of an app are counted; see [`Reservations::room`].
     pub fn mark(&self) -> u64 {
         self.given_back
@@ -120,13 +186,14 @@ impl Reservations {
         Ok(Room { accounts, quota, apps })
     }
 
-    /// Holds what is free.
+    /// Holds what is free, all under one name.
     pub fn hold(&mut self, app: AppId, room: Room, now: Instant) -> Grant {
-        let mut grant = Grant::default();
-        let until = now + HELD_FOR;
+        self.last_number += 1;
+        let (number, until) = (self.last_number, now + HELD_FOR);
+        let mut grant = Grant { place: PlaceId { term: self.term, number }, ..Grant::default() };
         for (account, place) in room.accounts {
             if place.is_free {
-                hold(&mut self.accounts, (app, account.clone()), place, until);
+                hold(&mut self.accounts, (app, account.clone()), place, number, until);
                 grant.held.push(account);
             } else {
                 grant.full.push(account);
@@ -134,13 +201,13 @@ impl Reservations {
         }
         if let Some((day, place)) = room.quota {
             if place.is_free {
-                hold(&mut self.quotas, (app, day), place, until);
+                hold(&mut self.quotas, (app, day), place, number, until);
             }
             (grant.quota_held, grant.quota_spent) = (place.is_free, !place.is_free);
         }
         for (limit, is_free) in room.apps {
             if is_free {
-                self.apps.entry((app, limit)).or_default().held.push(until);
+                self.apps.entry((app, limit)).or_default().held.take(number, until);
                 grant.app_held.push(limit);
             } else {
                 grant.app_full = Some(limit);
@@ -161,16 +228,21 @@ impl Reservations {
         }
     }
 
+    /// What was given back already, fell back, or was granted in another leadership is none of the places held.
     pub fn cancel(&mut self, cancel: Cancel, now: Instant) {
+        let PlaceId { term, number } = cancel.place;
+        if term != self.term {
+            return;
+        }
         for account in cancel.accounts {
-            release(&mut self.accounts, &(cancel.app, account));
+            give_back(&mut self.accounts, &(cancel.app, account), number);
         }
         if let Some(day) = cancel.quota_day {
-            release(&mut self.quotas, &(cancel.app, day));
+            give_back(&mut self.quotas, &(cancel.app, day), number);
         }
         for limit in cancel.app_limits {
             if let Some(places) = self.apps.get_mut(&(cancel.app, limit))
-                && places.held.pop().is_some()
+                && places.held.give_back(number)
             {
                 self.given_back += 1;
                 // Nobody counts for longer than a place is held.
@@ -181,15 +253,15 @@ impl Reservations {
 
     pub fn expire(&mut self, now: Instant) {
         let is_held = |held: &mut Held| {
-            held.places.retain(|until| *until > now);
-            !held.places.is_empty()
+            held.places.expire(now);
+            held.places.count() > 0
         };
         self.accounts.retain(|_, held| is_held(held));
         self.quotas.retain(|_, held| is_held(held));
         self.apps.retain(|_, places| {
-            places.held.retain(|until| *until > now);
+            places.held.expire(now);
             places.given_back.retain(|(_, until)| *until > now);
-            !places.held.is_empty() || !places.given_back.is_empty()
+            places.held.count() > 0 || !places.given_back.is_empty()
         });
     }
 }
@@ -206,31 +278,34 @@ fn place<K: std::hash::Hash + Eq>(
     row: impl FnOnce() -> Result<i64, DiskError>,
 ) -> Result<Place, DiskError> {
     let (count, places) = match limits.get(key) {
-        Some(held) => (held.count, held.places.len()),
+        Some(held) => (held.count, held.places.count()),
         None => (row()?, 0),
     };
     Ok(Place { count, is_free: count.saturating_add(places as i64) < limit })
 }
 
-fn hold<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: K, place: Place, until: Instant) {
-    limits.entry(key).or_insert(Held { count: place.count, places: Vec::new() }).places.push(until);
+fn hold<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: K, place: Place, number: u64, until: Instant) {
+    let held = limits.entry(key).or_insert_with(|| Held { count: place.count, places: Places::default() });
+    held.places.take(number, until);
 }
 
 fn settle<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: &K, count: i64, added: i64) {
+    let Some(held) = limits.get_mut(key) else { return };
+    held.count = count;
+    (0..added).for_each(|_| held.places.settle());
+    forget_unheld(limits, key);
+}
+
+fn give_back<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: &K, number: u64) {
     if let Some(held) = limits.get_mut(key) {
-        held.count = count;
-    }
-    for _ in 0..added {
-        release(limits, key);
+        held.places.give_back(number);
+        forget_unheld(limits, key);
     }
 }
 
-fn release<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: &K) {
-    if let Some(held) = limits.get_mut(key) {
-        held.places.pop();
-        if held.places.is_empty() {
-            limits.remove(key);
-        }
+fn forget_unheld<K: std::hash::Hash + Eq>(limits: &mut FxHashMap<K, Held>, key: &K) {
+    if limits.get(key).is_some_and(|held| held.places.count() == 0) {
+        limits.remove(key);
     }
 }
 
@@ -240,15 +315,25 @@ mod tests {
 
     const APP: AppId = AppId(1);
     const DAY: i32 = 20_000;
+    const TERM: u64 = 3;
 
     /// Asks for one of a day's new groups where the limit is 2; whether it was to be had.
     fn take(held: &mut Reservations, row: i64, now: Instant) -> bool {
+        taken(held, row, now).quota_held
+    }
+
+    /// The same; what was granted.
+    fn taken(held: &mut Reservations, row: i64, now: Instant) -> Grant {
         let place = place(&held.quotas, &(APP, DAY), 2, || Ok(row)).expect("a count");
         let room = Room { accounts: Vec::new(), quota: Some((DAY, place)), apps: Vec::new() };
         assert_eq!(room.is_enough(), place.is_free);
         let grant = held.hold(APP, room, now);
         assert_eq!(grant.quota_spent, !grant.quota_held);
-        grant.quota_held
+        grant
+    }
+
+    fn back(place: PlaceId) -> Cancel {
+        Cancel { quota_day: Some(DAY), ..Cancel::nothing(APP, place) }
     }
 
     fn net(net: i64, delta: i64) -> Count {
@@ -257,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_place_is_held_until_it_is_counted_and_never_counted_twice() {
-        let (mut held, now) = (Reservations::default(), Instant::now());
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
         assert!(take(&mut held, 0, now));
         // The row has the first group already, and the host has not heard of it: one place is left all the same.
         assert!(take(&mut held, 1, now));
@@ -272,7 +357,7 @@ mod tests {
 
     #[test]
     fn what_ends_makes_room_and_takes_no_place_from_others() {
-        let (mut held, now) = (Reservations::default(), Instant::now());
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
         assert!(take(&mut held, 1, now));
         held.settle(&net(0, -1));
         assert!(take(&mut held, 0, now));
@@ -281,17 +366,82 @@ mod tests {
 
     #[test]
     fn places_are_given_back_and_fall_back() {
-        let (mut held, now) = (Reservations::default(), Instant::now());
-        assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
-        held.cancel(Cancel { quota_day: Some(DAY), ..Cancel::nothing(APP) }, now);
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
+        let place = taken(&mut held, 1, now).place;
+        assert!(!take(&mut held, 1, now));
+        held.cancel(back(place), now);
         assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
         held.expire(now + HELD_FOR);
         assert!(take(&mut held, 1, now));
     }
 
+    /// Two callers whose times overlap, one after the other without end: whoever has a place has it for its own time.
+    #[test]
+    fn places_that_come_and_go_take_no_time_from_those_that_stay() {
+        let (mut held, begun) = (Reservations::new(TERM), Instant::now());
+        let mut now = begun;
+        assert!(take(&mut held, 0, now));
+        for count in 1..100 {
+            now += Duration::from_millis(200);
+            held.expire(now);
+            assert!(take(&mut held, 0, now), "the limit is full at {count}");
+            assert!(!take(&mut held, 0, now), "a place was lost at {count}");
+            // The older of the two is settled; somebody else's group ends, so that there is room again.
+            held.settle(&net(1, 1));
+            held.settle(&net(0, -1));
+        }
+        assert!(now > begun + HELD_FOR);
+    }
+
+    #[test]
+    fn a_place_that_is_never_settled_does_not_outlive_the_last_one_taken_by_more_than_its_time() {
+        let (mut held, mut now) = (Reservations::new(TERM), Instant::now());
+        // The first is lost.
+        assert!(take(&mut held, 0, now));
+        for _ in 0..20 {
+            now += Duration::from_secs(1);
+            held.expire(now);
+            assert!(take(&mut held, 0, now));
+            held.settle(&net(0, 1));
+        }
+        assert!(take(&mut held, 0, now) && !take(&mut held, 0, now));
+        held.expire(now + HELD_FOR);
+        assert!(take(&mut held, 0, now) && take(&mut held, 0, now));
+    }
+
+    #[test]
+    fn who_gives_a_place_back_gives_back_its_own_and_once() {
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
+        let first = taken(&mut held, 0, now).place;
+        held.expire(now + HELD_FOR);
+        // It has fallen back: neither of these is free because its caller says so late, or says so twice.
+        let second = taken(&mut held, 0, now + HELD_FOR).place;
+        assert!(take(&mut held, 0, now + HELD_FOR));
+        held.cancel(back(first), now);
+        assert!(!take(&mut held, 0, now));
+        let of_another_leadership = PlaceId { term: TERM - 1, ..second };
+        held.cancel(back(of_another_leadership), now);
+        assert!(!take(&mut held, 0, now));
+        held.cancel(back(second), now);
+        held.cancel(back(second), now);
+        assert!(take(&mut held, 0, now) && !take(&mut held, 0, now));
+    }
+
+    #[test]
+    fn who_was_taken_for_settled_can_give_back_its_place() {
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
+        let older = taken(&mut held, 0, now).place;
+        assert!(take(&mut held, 0, now));
+        // It was the younger one whose group is counted.
+        held.settle(&net(1, 1));
+        assert!(!take(&mut held, 1, now));
+        held.cancel(back(older), now);
+        assert!(take(&mut held, 1, now) && !take(&mut held, 1, now));
+    }
+
     #[test]
     fn accounts_have_places_of_their_own() {
-        let (mut held, now) = (Reservations::default(), Instant::now());
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
         let ann = AccountId::parse("ann").expect("a name");
         let bob = AccountId::parse("bob").expect("a name");
         let mut take = |account: &AccountId, count: &Count| {
@@ -315,33 +465,38 @@ mod tests {
 
     #[test]
     fn an_app_has_as_many_places_as_groups_are_missing() {
-        let (mut held, now) = (Reservations::default(), Instant::now());
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
         let take = |held: &mut Reservations, groups: u64| {
             let places = held.apps.get(&(APP, AppLimit::Groups)).map_or(0, |places| places.count(held.mark()));
             let room = Room { accounts: vec![], quota: None, apps: vec![(AppLimit::Groups, groups + places < 2)] };
-            held.hold(APP, room, now).app_full.is_none()
+            let grant = held.hold(APP, room, now);
+            grant.app_full.is_none().then_some(grant.place)
         };
-        let back = || Cancel { app_limits: vec![AppLimit::Groups], ..Cancel::nothing(APP) };
-        assert!(take(&mut held, 0) && take(&mut held, 0) && !take(&mut held, 0));
+        let back = |place| Cancel { app_limits: vec![AppLimit::Groups], ..Cancel::nothing(APP, place) };
+        let first = take(&mut held, 0).expect("nobody has a place");
+        let second = take(&mut held, 0).expect("one has a place");
+        assert_eq!(take(&mut held, 0), None);
         // The first is counted where it is, and its place given back.
-        held.cancel(back(), now);
-        assert!(!take(&mut held, 1));
-        held.cancel(back(), now);
-        assert!(!take(&mut held, 2));
-        assert!(take(&mut held, 1));
+        held.cancel(back(first), now);
+        assert_eq!(take(&mut held, 1), None);
+        held.cancel(back(first), now);
+        assert_eq!(take(&mut held, 1), None, "the second's place is the second's");
+        held.cancel(back(second), now);
+        assert_eq!(take(&mut held, 2), None);
+        assert!(take(&mut held, 1).is_some());
         held.expire(now + HELD_FOR);
-        assert!(take(&mut held, 0) && take(&mut held, 0));
+        assert!(take(&mut held, 0).is_some() && take(&mut held, 0).is_some());
     }
 
     #[test]
     fn a_group_that_was_counted_while_others_count_is_in_no_gap() {
-        let (mut held, now) = (Reservations::default(), Instant::now());
+        let (mut held, now) = (Reservations::new(TERM), Instant::now());
         let taken = Room { accounts: vec![], quota: None, apps: vec![(AppLimit::Groups, true)] };
-        held.hold(APP, taken, now);
+        let place = held.hold(APP, taken, now).place;
         let places = |held: &Reservations, since| held.apps[&(APP, AppLimit::Groups)].count(since);
         let begun = held.mark();
         // Whoever counts since then may have looked at the shard before the group was there.
-        held.cancel(Cancel { app_limits: vec![AppLimit::Groups], ..Cancel::nothing(APP) }, now);
+        held.cancel(Cancel { app_limits: vec![AppLimit::Groups], ..Cancel::nothing(APP, place) }, now);
         assert_eq!((places(&held, begun), places(&held, held.mark())), (1, 0));
         held.expire(now + HELD_FOR);
         assert!(held.apps.is_empty());

@@ -12,7 +12,7 @@ use muster_cluster::{ShardId, Slot};
 use serde::{Deserialize, Serialize};
 
 use super::SubmitError;
-use super::message::{Cancel, Deliver, Grant, Received};
+use super::message::{Cancel, Deliver, Grant, PlaceId, Received};
 use crate::group::AppLimit;
 use crate::id::{AccountId, AppId, Gno};
 use crate::shard::{AccountText, Effect, GroupText, IdentityChange, Job};
@@ -52,6 +52,9 @@ pub(super) struct CancelForm {
     accounts: Vec<AccountText>,
     quota_day: Option<i32>,
     app_limits: Vec<u8>,
+    /// Term and number of the place.
+    #[serde(default)]
+    place: (u64, u64),
 }
 
 /// Asked of the host of a shard, or of all hosts of a node that lead.
@@ -80,6 +83,9 @@ pub(super) enum AnswerForm {
         quota_held: bool,
         app_full: Option<u8>,
         app_held: Vec<u8>,
+        /// Term and number of the place.
+        #[serde(default)]
+        place: (u64, u64),
     },
     Minted {
         group: GroupText,
@@ -259,6 +265,14 @@ pub(super) fn failure_of(byte: u8) -> SubmitError {
     }
 }
 
+fn place_form(place: PlaceId) -> (u64, u64) {
+    (place.term, place.number)
+}
+
+fn place_of((term, number): (u64, u64)) -> PlaceId {
+    PlaceId { term, number }
+}
+
 impl From<&Cancel> for CancelForm {
     fn from(cancel: &Cancel) -> Self {
         Self {
@@ -266,6 +280,7 @@ impl From<&Cancel> for CancelForm {
             accounts: texts(&cancel.accounts),
             quota_day: cancel.quota_day,
             app_limits: app_limit_bytes(&cancel.app_limits),
+            place: place_form(cancel.place),
         }
     }
 }
@@ -277,6 +292,7 @@ impl From<CancelForm> for Cancel {
             accounts: accounts_of(form.accounts),
             quota_day: form.quota_day,
             app_limits: app_limits_of(&form.app_limits),
+            place: place_of(form.place),
         }
     }
 }
@@ -290,13 +306,16 @@ impl From<Grant> for AnswerForm {
             quota_held: grant.quota_held,
             app_full: grant.app_full.map(app_limit_byte),
             app_held: app_limit_bytes(&grant.app_held),
+            place: place_form(grant.place),
         }
     }
 }
 
 /// What was granted; `None`: another answer.
 pub(super) fn grant_of(answer: AnswerForm) -> Option<Grant> {
-    let AnswerForm::Granted { full, held, quota_spent, quota_held, app_full, app_held } = answer else { return None };
+    let AnswerForm::Granted { full, held, quota_spent, quota_held, app_full, app_held, place } = answer else {
+        return None;
+    };
     Some(Grant {
         full: accounts_of(full),
         held: accounts_of(held),
@@ -304,6 +323,7 @@ pub(super) fn grant_of(answer: AnswerForm) -> Option<Grant> {
         quota_held,
         app_full: app_full.and_then(app_limit_of),
         app_held: app_limits_of(&app_held),
+        place: place_of(place),
     })
 }
 
@@ -374,8 +394,8 @@ mod tests {
     }
 
     fn cancel() -> Cancel {
-        let accounts = vec![account("ann")];
-        Cancel { app: APP, accounts, quota_day: Some(-5), app_limits: vec![AppLimit::Groups, AppLimit::Communities] }
+        let (accounts, app_limits) = (vec![account("ann")], vec![AppLimit::Groups, AppLimit::Communities]);
+        Cancel { app: APP, accounts, quota_day: Some(-5), app_limits, place: PlaceId { term: 3, number: 300 } }
     }
 
     fn questions() -> [QuestionForm; 6] {
@@ -406,6 +426,7 @@ mod tests {
             quota_held: true,
             app_full: Some(AppLimit::LiveRooms),
             app_held: vec![AppLimit::Groups],
+            place: PlaceId { term: 4, number: 2 },
             ..Grant::default()
         };
         [
@@ -449,6 +470,7 @@ mod tests {
         let [_, _, granted, ..] = answers();
         let grant = grant_of(granted).unwrap();
         assert_eq!((grant.app_full, grant.quota_held, grant.held), (Some(AppLimit::LiveRooms), true, vec![]));
+        assert_eq!(grant.place, PlaceId { term: 4, number: 2 });
         for failure in 1..=3 {
             assert_eq!(failure_byte(&failure_of(failure)), failure);
         }
@@ -472,7 +494,7 @@ mod tests {
     const GOLDEN: [&str; 6] = [
         "0101000000000181a8526563656976656497020304cd012c02c3c2",
         "81a744656c69766572950201039204069292059281a551756f7461930701ff81a551756f7461930702ff920690",
-        "81a643616e63656c9202940791a3616e6efb920103",
+        "81a643616e63656c9202950791a3616e6efb9201039203cd012c",
         "01010181a6536574746c659101",
         "01010181a7456e64696e677390",
         "0181a64661696c65649102",

@@ -8,7 +8,7 @@ use muster_cluster::{DiskError, Leadership, Lookup, ShardHandle, ShardId};
 
 use super::ShardHost;
 use crate::actors::SubmitError;
-use crate::actors::message::{Cancel, Grant, Reserve, Reserved, Submit, Turn};
+use crate::actors::message::{Cancel, Reserve, Reserved, Submit, Turn};
 use crate::actors::neighbours::{Neighbours, Wanted};
 use crate::actors::quota::{day_of, takes_of};
 use crate::group::{AppLimit, Limits};
@@ -59,16 +59,13 @@ impl ShardHost {
         ctx.spawn(asked.into_actor(self).map(move |granted, host, ctx| {
             let mut turn = turn;
             match granted {
-                Ok(grant) => {
-                    turn.reserved.full = grant.full;
-                    turn.reserved.held = grant.held;
-                    turn.reserved.quota_spent = grant.quota_spent;
-                    turn.reserved.quota_held = grant.quota_held;
-                    turn.reserved.app_full = grant.app_full;
-                    turn.reserved.app_held = grant.app_held;
+                Ok(reserved) => {
+                    // A command may count in a quota of which it takes nothing.
+                    turn.reserved = Reserved { quota_day: turn.reserved.quota_day, ..reserved };
                     if host.leading.as_ref().is_some_and(|l| l.shared.term == term) {
                         host.dispatch(key, turn, ctx);
                     } else {
+                        host.neighbours.cancel(key.app, &turn.reserved);
                         turn.call.answer(Err(SubmitError::Unavailable { what: "the leadership of the shard ended" }));
                     }
                 }
@@ -172,7 +169,7 @@ impl ShardHost {
         &self,
         wanted: Wanted,
         deadline: Instant,
-    ) -> impl Future<Output = Result<Grant, SubmitError>> + 'static + use<> {
+    ) -> impl Future<Output = Result<Reserved, SubmitError>> + 'static + use<> {
         let Wanted { app, limits, accounts, quota_day, app_limits } = wanted;
         let nothing = || Wanted { app, limits: limits.clone(), accounts: vec![], quota_day: None, app_limits: vec![] };
         let mut by_shard: Vec<(ShardId, Wanted)> = Vec::new();
@@ -198,7 +195,7 @@ impl ShardHost {
         let neighbours = self.neighbours.clone();
         async move {
             let asked = by_shard.into_iter().map(|(shard, wanted)| neighbours.reserve(shard, wanted, deadline));
-            let mut all = Grant::default();
+            let mut all = Reserved { quota_day, ..Reserved::default() };
             let mut failure = None;
             for grant in futures::future::join_all(asked).await {
                 let grant = match grant {
@@ -208,17 +205,20 @@ impl ShardHost {
                         continue;
                     }
                 };
+                let place = grant.place;
                 all.full.extend(grant.full);
-                all.held.extend(grant.held);
+                all.held.extend(grant.held.into_iter().map(|account| (account, place)));
                 all.quota_spent |= grant.quota_spent;
-                all.quota_held |= grant.quota_held;
+                all.quota_held = all.quota_held.or(grant.quota_held.then_some(place));
                 all.app_full = all.app_full.or(grant.app_full);
-                all.app_held.extend(grant.app_held);
+                if !grant.app_held.is_empty() {
+                    // One shard holds all limits of an app.
+                    (all.app_held, all.app_place) = (grant.app_held, place);
+                }
             }
             let Some(error) = failure else { return Ok(all) };
             // Nothing comes of the command, so what others hold for it is free.
-            let Grant { held, quota_held, app_held, .. } = all;
-            neighbours.cancel(app, &Reserved { held, quota_held, quota_day, app_held, ..Reserved::default() });
+            neighbours.cancel(app, &all);
             Err(error)
         }
     }
