@@ -1,6 +1,6 @@
 //! Limits that other shards hold: what a command asks of their holders, and what this host grants as one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use futures::FutureExt;
@@ -19,12 +19,24 @@ use crate::time::Stamp;
 /// An account is far from its limit only if so many groups are missing; with smaller limits the holder is always asked.
 const FAR_GROUPS_MIN: u64 = 1000;
 
+/// How long ago a replica may last have been abreast of its leader for its counts to say that a limit is far: nobody
+/// enters as many groups as are missing then in this time. One that is being filled or has stopped is behind by
+/// anything. It hears of its leader several times a second; a pause beyond this only costs questions.
+const BEHIND_MAX: Duration = Duration::from_secs(3);
+
 const NO_HOLDER: SubmitError = SubmitError::Unavailable { what: "the holder of a limit has no leader" };
 
 /// What a command hears that meets a limit whose rows the disk does not give.
 pub(super) fn count_unreadable(error: &DiskError) -> SubmitError {
     tracing::error!(%error, "a count cannot be read");
     SubmitError::Unavailable { what: "a limit's rows cannot be read" }
+}
+
+/// Whether so many groups are far below `max`, by the rows of a replica that was abreast of its leader so long ago;
+/// `None`: it never was.
+fn is_far(count: u64, max: u64, behind: Option<Duration>) -> bool {
+    let margin = (max / 2).max(FAR_GROUPS_MIN);
+    behind.is_some_and(|behind| behind <= BEHIND_MAX) && count.saturating_add(margin) < max
 }
 
 impl ShardHost {
@@ -74,29 +86,30 @@ impl ShardHost {
         }));
     }
 
-    /// The named accounts that are not far below `limits.groups_per_user`: their holders are asked. Others may be
-    /// behind in their rows by what is on its way, never by as much as the margin.
+    /// The named accounts that are not far below `limits.groups_per_user`, or may be near: their holders are asked. The
+    /// rows of others may be behind by what is on its way and by [`BEHIND_MAX`], never by as much as the margin.
     fn near_limit(&self, app: AppId, accounts: &[AccountId], limits: &Limits) -> Result<Vec<AccountId>, DiskError> {
         let mut near = Vec::new();
         if limits.groups_per_user == 0 {
             return Ok(near);
         }
-        let margin = (limits.groups_per_user / 2).max(FAR_GROUPS_MIN);
         for account in accounts {
             let Some(peer) = self.neighbours.peer(self.shard_of_account(app, account)) else { continue };
-            let far = match peer.lookups.joined_count_now(app, account)? {
-                Lookup::Found(joined_count) => joined_count.saturating_add(margin) < limits.groups_per_user,
-                Lookup::Absent => margin < limits.groups_per_user,
-                Lookup::Cold => false,
+            // Before the rows: what they are then is not older.
+            let behind = peer.handle.heard();
+            let joined_count = match peer.lookups.joined_count_now(app, account)? {
+                Lookup::Found(joined_count) => Some(joined_count),
+                Lookup::Absent => Some(0),
+                Lookup::Cold => None,
             };
-            if !far {
+            if !joined_count.is_some_and(|count| is_far(count, limits.groups_per_user, behind)) {
                 near.push(account.clone());
             }
         }
         Ok(near)
     }
 
-    /// The limits on all groups of the app that it is not far below of.
+    /// The limits on all groups of the app that it is not far below of, as all shards' replicas here tell.
     fn near_app_limits(
         &self,
         app: AppId,
@@ -104,10 +117,13 @@ impl ShardHost {
         limits: &Limits,
     ) -> Result<Vec<AppLimit>, DiskError> {
         let mut near = Vec::new();
+        // The one that is furthest behind.
+        let heard = self.neighbours.peers().iter().map(|peer| peer.handle.heard());
+        let behind = heard.reduce(|furthest, heard| Some(furthest?.max(heard?))).flatten();
         for limit in app_limits {
             let max = limit.of(limits);
-            let margin = (max / 2).max(FAR_GROUPS_MIN);
-            if margin >= max || count_groups(&self.neighbours, app, limit)?.saturating_add(margin) >= max {
+            // With few allowed nobody is far, and nothing need be counted.
+            if !is_far(0, max, behind) || !is_far(count_groups(&self.neighbours, app, limit)?, max, behind) {
                 near.push(limit);
             }
         }
@@ -285,5 +301,22 @@ impl Handler<Cancel> for ShardHost {
         if let Some(leading) = self.leading.as_mut() {
             leading.reservations.cancel(cancel, Instant::now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_far_from_its_limit_only_if_the_rows_are_of_late() {
+        let max = 10 * FAR_GROUPS_MIN;
+        let now = Some(Duration::ZERO);
+        assert!(is_far(0, max, now) && is_far(max / 2 - 1, max, now));
+        assert!(!is_far(max / 2, max, now) && !is_far(0, FAR_GROUPS_MIN, now));
+        // A replica that is being filled has no groups yet, and one that stopped those of then.
+        assert!(!is_far(0, max, None));
+        assert!(is_far(0, max, Some(BEHIND_MAX)));
+        assert!(!is_far(0, max, Some(BEHIND_MAX + Duration::from_millis(1))));
     }
 }
