@@ -13,7 +13,7 @@ use super::codes::Head;
 use super::entry::{AccountsEntry, Delivery, Effect, GroupEntry, Item, Proposal, bytes_of};
 use super::identities;
 use super::lookup::slot_of;
-use super::requests::{REQUESTS_DROPPED_MAX, RequestForm};
+use super::requests::RequestForm;
 use super::rows::{Count, Known, Writer};
 use crate::group::{Event, Group, Notice};
 use crate::id::{AppId, Gno};
@@ -328,13 +328,8 @@ impl Turn<'_, '_> {
     }
 
     fn drop_requests(&mut self, before: u32, applied: &mut AppliedProposal) -> Result<Outcome, DiskError> {
-        let (from, to) = self.writer.keys.requests_before(self.writer.shard, before);
-        let oldest = self.writer.tx.scan(&from, &to, REQUESTS_DROPPED_MAX)?;
-        if oldest.len() == REQUESTS_DROPPED_MAX {
+        if self.writer.drop_requests(before)? {
             applied.requests_left = Some(before);
-        }
-        for (key, _) in oldest {
-            self.writer.tx.delete(key.to_vec());
         }
         Ok(Outcome::Applied)
     }

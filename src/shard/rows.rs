@@ -8,7 +8,7 @@ use muster_cluster::{DiskError, SLOTS, ShardId, Slot, Transaction, shard_of_slot
 use rustc_hash::FxHashMap;
 
 use super::codes::Head;
-use super::requests::{RequestForm, bucket_of, buckets_searched};
+use super::requests::{REQUESTS_DROPPED_MAX, RequestForm, bucket_of, buckets_searched};
 use crate::group::{CustomField, ProfileChange};
 use crate::id::{AppId, Gno, GroupId};
 use crate::store::keys::Keys;
@@ -37,6 +37,10 @@ pub(super) struct Known {
     heads: FxHashMap<(AppId, GroupId), Head>,
     outbox: FxHashMap<ShardId, OutboxHead>,
     cursors: FxHashMap<ShardId, u64>,
+    /// There are no records of requests before this key; `None`: nothing is known. It only says where looking for the
+    /// oldest may begin: the database passes over every row that was deleted before, and a drop in steps would pass over
+    /// all earlier steps with each.
+    no_requests_before: Option<Vec<u8>>,
 }
 
 /// Rows of one shard during one apply.
@@ -174,7 +178,31 @@ impl<'a, 'tx> Writer<'a, 'tx> {
     /// Records what a repetition of a request is answered.
     pub fn record(&mut self, app: AppId, group: Option<&GroupId>, request: RequestForm, at: Stamp) {
         let key = self.keys.request(self.shard, bucket_of(at), request.name(app, group));
+        // Stamps do not go back, but buckets are dropped by a leader's clock: one that ran ahead has dropped buckets that
+        // records still go into.
+        if self.known.no_requests_before.as_ref().is_some_and(|before| key < *before) {
+            self.known.no_requests_before = None;
+        }
         self.tx.put(key, encode(&RequestRow { at: at.0, answer: request.answer }));
+    }
+
+    /// Drops the oldest records of requests before a bucket, not too many; whether that left some.
+    ///
+    /// The same records on every replica, whatever each remembers: where looking is skipped there are none.
+    pub fn drop_requests(&mut self, before: u32) -> Result<bool, DiskError> {
+        let (first, to) = self.keys.requests_before(self.shard, before);
+        let from = self.known.no_requests_before.take().unwrap_or(first);
+        let oldest = self.tx.scan(&from, &to, REQUESTS_DROPPED_MAX)?;
+        for (key, _) in &oldest {
+            self.tx.delete(key.to_vec());
+        }
+        let are_left = oldest.len() == REQUESTS_DROPPED_MAX;
+        let none_before = match oldest.last().filter(|_| are_left) {
+            Some((last, _)) => last.to_vec(),
+            None => to,
+        };
+        self.known.no_requests_before = Some(none_before.max(from));
+        Ok(are_left)
     }
 
     /// Whether a request has a record that is still found.

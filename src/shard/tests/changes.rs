@@ -1,5 +1,6 @@
 //! What single events do to rows, and whom they tell.
 
+use super::super::requests::REQUEST_BUCKET_MS;
 use super::*;
 use crate::group::testing::remove;
 use crate::group::{ImportedMember, MemberChange, MsgFlag, Report, Tip};
@@ -318,6 +319,75 @@ fn a_census_is_taken_where_there_was_none() {
     world.submit(&group_id(1), &Command::Destroy(destroy(app_admin())));
     assert_eq!(counted(&world).iter().sum::<u64>(), 4);
     assert_eq!(world.examine().differences, Vec::<String>::new());
+}
+
+/// Gives ids to requests, in a bucket.
+fn mints(bucket: u64, ids: std::ops::Range<u32>) -> Vec<Item> {
+    let mint = |id: u32| {
+        let answer = RequestAnswer::Minted(group_id(0).into());
+        let request = RequestForm { caller: "root".into(), command: "create_group".into(), id: id.to_string(), answer };
+        Item::Mint { app: APP.0, request, at: bucket * REQUEST_BUCKET_MS }
+    };
+    ids.map(mint).collect()
+}
+
+fn records_of(side: &Side) -> Vec<Vec<u8>> {
+    let keys = rows_of(side).into_iter().map(|(key, _)| key);
+    keys.filter(|key| matches!(Key::parse(key), Some(Key::Request { .. }))).collect()
+}
+
+#[test]
+fn replicas_drop_the_same_records_of_requests_whatever_they_remember() {
+    let (mut remembers, mut forgets) = (Side::new(0), Side::new(0));
+    let mut count = 0;
+    let drop = |before| vec![Item::DropRequests { before }];
+    for (items, added, left) in [
+        (mints(5, 0..1200), 1200, None),
+        (mints(6, 2000..2010), 10, None),
+        (drop(6), -500, Some(6)),
+        (drop(6), -500, Some(6)),
+        // A leader whose clock is behind the one that dropped.
+        (mints(4, 3000..3003), 3, None),
+        (mints(5, 0..2), 2, None),
+        (drop(6), -205, None),
+        (mints(5, 4000..4001), 1, None),
+        (drop(5), 0, None),
+        (drop(6), -1, None),
+        (mints(7, 5000..5600), 600, None),
+        (drop(8), -500, Some(8)),
+        (drop(7), 0, None),
+        (drop(8), -110, None),
+    ] {
+        forgets.machine = Machine::new(ShardId(0), SHARDS, forgets.machine_sink());
+        for side in [&mut remembers, &mut forgets] {
+            let committed = side.commit(TERM, &items);
+            let applied = side.apply(&[committed]);
+            assert_eq!(applied[0].requests_left, left, "{:?}", items[0]);
+        }
+        count += added;
+        assert_eq!(records_of(&remembers).len() as i64, count, "{:?}", items[0]);
+        assert!(rows_of(&remembers) == rows_of(&forgets), "{:?}", items[0]);
+    }
+    assert_eq!(count, 0);
+}
+
+/// The database passes over each row that was deleted: a step that began with the first would pass over all earlier ones.
+#[test]
+fn a_drop_of_records_goes_on_where_the_last_step_ended() {
+    let mut side = Side::new(0);
+    let committed = side.commit(TERM, &mints(5, 0..1200));
+    side.apply(&[committed]);
+    let first = records_of(&side).remove(0);
+    let step = |side: &mut Side, left| {
+        let committed = side.commit(TERM, &[Item::DropRequests { before: 6 }]);
+        assert_eq!(side.apply(&[committed])[0].requests_left, left);
+    };
+    step(&mut side, Some(6));
+    // Behind the machine's back: whoever looks from the first on meets it.
+    side.bench.apply(&mut Raw(vec![(first.clone(), Some(Vec::new()))]), &[]).expect("rows in memory");
+    step(&mut side, Some(6));
+    step(&mut side, None);
+    assert_eq!(records_of(&side), [first]);
 }
 
 /// Admins of a live room take places in its order, and nobody counts how many were left.
