@@ -749,6 +749,12 @@ impl ShardHandle {
         self.replica.heard()
     }
 
+    /// Says that rows of this shard cannot be made sense of. The disk has failed then, as if it had found that itself:
+    /// this process serves nothing any more, and others lead.
+    pub fn fail(&self, error: &DiskError) {
+        self.replica.rows().disk().fail(error);
+    }
+
     /// Whether this replica has a vote, by the last membership that is committed.
     pub fn votes(&self) -> bool {
         self.replica.votes()

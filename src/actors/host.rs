@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use muster_cluster::{Leadership, Lookup, Rows, ShardHandle, ShardId};
+use muster_cluster::{DiskError, Leadership, Lookup, Rows, ShardHandle, ShardId};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
@@ -313,9 +313,12 @@ impl ShardHost {
                 leading.loading.insert(key.clone(), vec![(turn, Instant::now())]);
                 let (lookups, term) = (leading.shared.lookups.clone(), leading.shared.term);
                 let host = ctx.address();
-                tokio::task::spawn_blocking(move || {
-                    let header = lookups.header(key.app, &key.id);
-                    host.do_send(Loaded { key, term, header });
+                let id = key.clone();
+                let header = read_aside(move || lookups.header(id.app, &id.id));
+                actix_rt::spawn(async move {
+                    if let Some(header) = header.await {
+                        host.do_send(Loaded { key, term, header });
+                    }
                 });
             }
             Err(error) => {
@@ -551,6 +554,19 @@ impl ShardHost {
     }
 }
 
+/// Reads rows on the pool. One that does not decode panics there, as everywhere; whoever waits for it hears of that as
+/// of a row that cannot be read. `None`: the node stops.
+async fn read_aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, DiskError> + Send + 'static,
+) -> Option<Result<T, DiskError>> {
+    let panic = match tokio::task::spawn_blocking(read).await {
+        Ok(read) => return Some(read),
+        Err(error) => error.try_into_panic().ok()?,
+    };
+    let reason = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Some(Err(DiskError::Corrupt(reason.unwrap_or("a read panicked").to_owned())))
+}
+
 /// Hands proposals to the log one after the other, so that they keep their order.
 async fn propose_in_order(
     handle: ShardHandle,
@@ -573,6 +589,9 @@ async fn propose_in_order(
             Err(muster_cluster::ProposeError::Unknown) => {}
         }
     }
+    // A host ends with its arbiter, and this task with it; before that, only by a panic, as on a row that does not
+    // decode. The replica would lead on, and nobody serve.
+    handle.fail(&DiskError::Corrupt(format!("the host of shard {} has panicked, the log says why", handle.id().0)));
 }
 
 fn send_turn(active: &Active, turn: Turn, shared: &Shared, key: &GroupKey) {
@@ -628,9 +647,11 @@ impl Handler<LeadershipChanged> for ShardHost {
         self.step_down();
         let Some(leadership) = leadership else { return };
         let (rows, shard, shards, host) = (self.rows.clone(), self.shard, self.shards, ctx.address());
-        tokio::task::spawn_blocking(move || {
-            let state = recover(&rows, shard, shards);
-            host.do_send(Recovered { leadership, state });
+        let state = read_aside(move || recover(&rows, shard, shards));
+        actix_rt::spawn(async move {
+            if let Some(state) = state.await {
+                host.do_send(Recovered { leadership, state });
+            }
         });
     }
 }
@@ -646,6 +667,8 @@ impl Handler<Recovered> for ShardHost {
             Ok(recovery) => recovery,
             Err(error) => {
                 tracing::error!(shard = self.shard.0, %error, "the shard's rows cannot be read: it is not served");
+                // Its heartbeats would keep the shard from those who can read theirs.
+                self.handle.fail(&error);
                 return;
             }
         };

@@ -281,6 +281,79 @@ async fn a_leadership_of_another_term_ends_what_was_active() {
     cluster.stop().await;
 }
 
+/// Keys of state rows of a kind; the kinds are listed in `store/keys.rs`.
+fn keys_of_kind(rows: &muster_cluster::Rows, kind: u8) -> Vec<bytes::Bytes> {
+    let all = rows.scan_newest(&[], &[0xff; 8], usize::MAX).unwrap();
+    // Behind the slot, u16, and the generation, u32.
+    all.into_iter().map(|(key, _)| key).filter(|key| key[6] == kind).collect()
+}
+
+/// Puts what no release wrote in place of rows.
+async fn overwrite(cluster: &Cluster, keys: Vec<bytes::Bytes>) {
+    assert!(!keys.is_empty(), "there are no such rows");
+    let mut batch = muster_cluster::Batch::default();
+    keys.into_iter().for_each(|key| batch.put(muster_cluster::Family::State, key, &b"\xc1"[..]));
+    cluster.disk().submit(batch).await.unwrap();
+}
+
+/// Waits until the node says that it has met damage, so that the next start looks for it.
+async fn until_failed(cluster: &Cluster) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !matches!(cluster.health(), muster_cluster::Health::Failed { .. }) {
+        assert!(Instant::now() < until, "the node says that it serves");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(matches!(cluster.remember_damage(), Some(muster_cluster::OpenError::Corrupt { .. })));
+}
+
+#[actix_rt::test]
+async fn a_leader_that_cannot_read_what_it_begins_with_gives_the_shard_up() {
+    const INBOX_CURSOR: u8 = 0x33;
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    for n in 0..8 {
+        let created = service.submit(APP, group(&format!("g{n}")), create(Some("ann"), &["bob"]), None, soon()).await;
+        assert_eq!(created, Ok(Answer::Done));
+    }
+    everybody_was_told(&service).await;
+    let routing = service.routing.load_full();
+    let route = routing.routes().iter().find(|route| !keys_of_kind(&route.rows, INBOX_CURSOR).is_empty()).unwrap();
+    overwrite(&cluster, keys_of_kind(&route.rows, INBOX_CURSOR)).await;
+    assert_eq!(cluster.health(), muster_cluster::Health::Serving);
+    route.host.do_send(message::LeadershipChanged(None));
+    route.host.do_send(message::LeadershipChanged(route.leadership));
+    until_failed(&cluster).await;
+    cluster.stop().await;
+}
+
+#[actix_rt::test]
+async fn commands_for_a_group_whose_header_makes_no_sense_are_answered() {
+    const HEADER: u8 = 0x10;
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let g = group("g");
+    service.submit(APP, g.clone(), create(None, &[]), None, soon()).await.unwrap();
+    let rows = service.routing.load().route(crate::shard::slot_of(APP, &g)).rows.clone();
+    overwrite(&cluster, keys_of_kind(&rows, HEADER)).await;
+    // Several times what memory takes before it is written out: after a restart only the disk has the header.
+    for n in 0..32_u8 {
+        let mut batch = muster_cluster::Batch::default();
+        batch.put(muster_cluster::Family::State, vec![0xff, n], vec![n; 1 << 20]);
+        cluster.disk().submit(batch).await.unwrap();
+    }
+    cluster.stop().await;
+    let folder = left_behind(folder);
+    let (cluster, service) = start_in(folder.path(), Limits::default()).await;
+    let join = |name: &str| service.submit(APP, g.clone(), add(&[name.into()]), None, soon());
+    let unreadable = Err(SubmitError::Unavailable { what: "the group's rows cannot be read" });
+    let (first, second) = futures::join!(join("ann"), join("bob"));
+    assert_eq!([&first, &second], [&unreadable, &unreadable]);
+    // Nobody waits for that read any more: it is in memory now, and whoever reads it there ends the host.
+    assert!(matches!(join("eve").await, Err(SubmitError::Unavailable { .. })));
+    until_failed(&cluster).await;
+    cluster.stop().await;
+}
+
 #[actix_rt::test]
 async fn quotas_are_exact_under_concurrency() {
     quotas_are_exact_under_concurrency_by(Wiring::InMemory).await;
