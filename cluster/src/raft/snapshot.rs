@@ -11,7 +11,11 @@
 //! ```
 //!
 //! Rows under way are invisible: keys carry the generation, and readers use the current one. A transfer that breaks off
-//! leaves rows that nobody reads, which the next one, or the next start, deletes.
+//! leaves rows that nobody reads, which the next one, or the next start, deletes. One that arrived whole is left to the
+//! next installation, or the next start: that it was asked for is known here, and not what came of it.
+//!
+//! Whoever takes a part may be cut off wherever it waits, as its caller's deadline ends it. So what belongs to the first
+//! part goes with it however often it comes.
 
 use std::io;
 use std::ops::Range;
@@ -150,7 +154,11 @@ pub(crate) async fn clean_up(
 pub(crate) struct Incoming {
     transfer: u64,
     next: u64,
-    pub(crate) generation: u32,
+    generation: u32,
+    /// All of it is there: the generation may be the shard's by now, or become it.
+    is_whole: bool,
+    /// The last generation before this one that is, or may become, the shard's. Those in between broke off.
+    kept: u32,
 }
 
 /// What came of a part.
@@ -162,6 +170,30 @@ pub(crate) enum Taken {
 }
 
 impl Incoming {
+    /// A transfer after the last one, if there was one.
+    fn new(transfer: u64, last: Option<&Self>, rows: &Rows) -> Self {
+        let generation = last.map_or(rows.generation(), |incoming| incoming.generation) + 1;
+        let kept = match last {
+            None => rows.generation(),
+            Some(last) if last.is_whole => last.generation,
+            Some(last) => last.kept,
+        };
+        Self { transfer, next: 0, generation, is_whole: false, kept }
+    }
+
+    /// What goes with the first part: the word for the next start that rows are under way, and the end of those that
+    /// broke off before. Whatever was still to be written of them is in the disk's queue already.
+    fn begin(&self, batch: &mut Batch, (shard, places): (ShardId, &[Range<u16>])) -> Result<(), String> {
+        let marker = codec::encode(&self.generation).map_err(|error| error.to_string())?;
+        batch.put(Family::Meta, codec::meta_key(shard, Kind::Incoming), marker);
+        if self.kept + 1 < self.generation {
+            for slot in places.iter().cloned().flatten() {
+                batch.delete_range(Family::State, range(slot, self.kept).1, range(slot, self.generation).0);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a part; one that was taken before is no error, as its sender may not have heard of it.
     ///
     /// # Errors
@@ -172,12 +204,8 @@ impl Incoming {
         (shard, places): (ShardId, &[Range<u16>]),
         rows: &Rows,
     ) -> Result<Taken, String> {
-        let mut batch = Batch::default();
         if part.part == 0 && current.as_ref().is_none_or(|incoming| incoming.transfer != part.transfer) {
-            let generation = current.as_ref().map_or(rows.generation(), |incoming| incoming.generation) + 1;
-            let marker = codec::encode(&generation).map_err(|error| error.to_string())?;
-            batch.put(Family::Meta, codec::meta_key(shard, Kind::Incoming), marker);
-            *current = Some(Self { transfer: part.transfer, next: 0, generation });
+            *current = Some(Self::new(part.transfer, current.as_ref(), rows));
         }
         let Some(incoming) = current.as_mut().filter(|incoming| incoming.transfer == part.transfer) else {
             return Err("another transfer has begun".into());
@@ -186,6 +214,10 @@ impl Incoming {
             return Err(format!("part {} came where {} was expected", part.part, incoming.next));
         }
         if part.part == incoming.next {
+            let mut batch = Batch::default();
+            if part.part == 0 {
+                incoming.begin(&mut batch, (shard, places))?;
+            }
             for (key, value) in part.rows {
                 let key = under(key.into_vec(), incoming.generation, places)?;
                 batch.put(Family::State, key, value.into_vec());
@@ -196,6 +228,8 @@ impl Incoming {
         }
         let Some(applied) = part.applied else { return Ok(Taken::Part) };
         let applied = codec::decode::<Applied>(&applied).map_err(|error| error.to_string())?;
+        // From here on the generation may be installed at any time, also if nobody waits for it any more.
+        incoming.is_whole = true;
         Ok(Taken::All(applied, incoming.generation))
     }
 }
@@ -209,5 +243,96 @@ fn under(mut key: Vec<u8>, generation: u32, places: &[Range<u16>]) -> Result<Byt
             Ok(key.into())
         }
         _ => Err("a row of another shard".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt;
+
+    use super::super::types::Vote;
+    use super::*;
+    use crate::disk::{DiskObserver, FIRST_GENERATION, MemoryStore};
+
+    const SHARD: ShardId = ShardId(0);
+    const SLOT: u16 = 3;
+    const PLACES: &[Range<u16>] = &[0..8];
+
+    /// A replica that is filled.
+    struct Filled {
+        store: MemoryStore,
+        rows: Rows,
+        current: Option<Incoming>,
+    }
+
+    fn filled() -> Filled {
+        let store = MemoryStore::new();
+        let disk = Disk::start(Arc::new(store.clone()), true, 0, DiskObserver::default()).expect("threads");
+        Filled { store, rows: Rows::new(disk, |_| false, FIRST_GENERATION), current: None }
+    }
+
+    /// A part with one row, which has its name.
+    fn part(transfer: u64, part: u64, is_last: bool) -> SnapshotPart {
+        let key = [&range(SLOT, 77).0[..], &[transfer as u8, part as u8]].concat();
+        let applied = is_last.then(|| ByteBuf::from(codec::encode(&Applied::default()).expect("encoded")));
+        let rows = vec![(ByteBuf::from(key), ByteBuf::from("value"))];
+        SnapshotPart { vote: Vote::new_committed(1, 1).into(), transfer, part, rows, applied }
+    }
+
+    impl Filled {
+        async fn take(&mut self, part: SnapshotPart) -> Result<Taken, String> {
+            Incoming::take(&mut self.current, part, (SHARD, PLACES), &self.rows).await
+        }
+
+        /// The generations that have rows.
+        fn generations(&self) -> Vec<u32> {
+            let generation = |key: &Bytes| u32::from_be_bytes(key[GENERATION].try_into().expect("four bytes"));
+            let mut generations: Vec<u32> = self.store.rows().iter().map(|(key, _)| generation(key)).collect();
+            generations.dedup();
+            generations
+        }
+    }
+
+    #[tokio::test]
+    async fn a_first_part_that_is_cut_off_leaves_no_rows_without_a_marker() {
+        let mut filled = filled();
+        let disk = filled.rows.disk().clone();
+        let mut places = Vec::new();
+        while let Ok(place) = disk.try_reserve() {
+            places.push(place);
+        }
+        assert!(filled.take(part(1, 0, false)).now_or_never().is_none(), "it waits for a place in the queue");
+        drop(places);
+        filled.take(part(1, 0, false)).await.expect("taken");
+        assert_eq!(filled.generations(), [FIRST_GENERATION + 1]);
+        let marker = codec::read_meta::<u32>(&disk, SHARD, Kind::Incoming).expect("read");
+        assert_eq!(marker, Some(FIRST_GENERATION + 1), "the next start would not look for the rows");
+    }
+
+    #[tokio::test]
+    async fn a_transfer_deletes_the_rows_of_those_that_broke_off() {
+        let mut filled = filled();
+        for transfer in 1..=3 {
+            filled.take(part(transfer, 0, false)).await.expect("taken");
+            filled.take(part(transfer, 1, false)).await.expect("taken");
+            assert_eq!(filled.generations(), [FIRST_GENERATION + transfer as u32]);
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_that_may_be_installed_outlive_the_transfers_behind_them() {
+        let mut filled = filled();
+        filled.take(part(1, 0, false)).await.expect("taken");
+        // Nobody hears of what comes of it: whoever asked for the installation may be gone, and it happens all the same.
+        assert!(matches!(filled.take(part(1, 1, true)).await, Ok(Taken::All(_, 2))));
+        for transfer in 2..=4 {
+            filled.take(part(transfer, 0, false)).await.expect("taken");
+            assert_eq!(filled.generations(), [2, 1 + transfer as u32]);
+        }
+        assert!(matches!(filled.take(part(4, 1, true)).await, Ok(Taken::All(_, 5))));
+        filled.take(part(5, 0, false)).await.expect("taken");
+        assert_eq!(filled.generations(), [2, 5, 6]);
     }
 }
