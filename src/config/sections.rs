@@ -48,7 +48,7 @@ pub struct Cluster {
     /// Where other nodes are listened to; `None`, written as an empty text: nowhere, the node stays alone.
     #[serde(with = "address_or_none")]
     pub listen: Option<SocketAddr>,
-    /// What other nodes dial to get here; empty: the address listened to.
+    /// What other nodes dial to get here; empty: the address listened to, unless that is all addresses.
     pub advertise: String,
     /// The local address that connections to other nodes leave from; empty: the system's choice.
     pub source: String,
@@ -59,7 +59,7 @@ pub struct Cluster {
     /// Copies of each shard, if there are so many nodes.
     pub replicas: usize,
     pub reads: ReadPolicy,
-    /// Whoever knows it is a node. None: [`ensure_cluster_key`](super::ensure_cluster_key) makes one.
+    /// Whoever knows it is a node; 16 bytes or more. None: [`ensure_cluster_key`](super::ensure_cluster_key) makes one.
     #[serde(skip_serializing)]
     pub key: Secret,
     /// Fixed when the cluster is formed. 0: what it has; a new one gets two per core, 4 at least.
@@ -394,6 +394,9 @@ impl Default for Log {
     }
 }
 
+/// Nothing counts failed tries, so a key must be too long to be tried.
+const KEY_BYTES_MIN: usize = 16;
+
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     const DAY_MS: u64 = 86_400_000;
     let Config { node, http, cluster, admin, actors, storage, api, auth, rate, log, .. } = config;
@@ -459,6 +462,21 @@ fn validate_cluster(cluster: &Cluster) -> Result<(), ConfigError> {
     if !cluster.source.is_empty() && cluster.source.parse::<std::net::IpAddr>().is_err() {
         return wrong("cluster.source", format!("{:?} is no address", cluster.source));
     }
+    if let Some(listen) = cluster.listen {
+        // A name is not looked up here.
+        let advertised = match cluster.advertise.as_str() {
+            "" => Some(listen),
+            text => text.parse::<SocketAddr>().ok(),
+        };
+        if let Some(advertised) = advertised.filter(|address| address.ip().is_unspecified()) {
+            let reason = format!("{advertised} is no address that others can dial: say which one leads here");
+            return wrong("cluster.advertise", reason);
+        }
+    }
+    let key_bytes = cluster.key.expose().len();
+    if (1..KEY_BYTES_MIN).contains(&key_bytes) {
+        return wrong("cluster.key", format!("it needs {KEY_BYTES_MIN} bytes or more"));
+    }
     let Tls { certificate, key, ca } = &cluster.tls;
     let files = [("cluster.tls.certificate", certificate), ("cluster.tls.key", key), ("cluster.tls.ca", ca)];
     let is_set = |path: &PathBuf| !path.as_os_str().is_empty();
@@ -480,8 +498,6 @@ fn validate_cluster(cluster: &Cluster) -> Result<(), ConfigError> {
 }
 
 fn validate_admin(admin: &Admin) -> Result<(), ConfigError> {
-    /// Nothing counts failed tries, so a key must be too long to be tried.
-    const KEY_BYTES_MIN: usize = 16;
     let key = admin.key.expose();
     if !key.is_empty() && (key.len() < KEY_BYTES_MIN || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
         return wrong("admin.key", format!("it needs {KEY_BYTES_MIN} bytes or more, printable and without spaces"));
