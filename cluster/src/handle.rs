@@ -25,6 +25,7 @@ use crate::peer::{Attendant, CallError, NodeId};
 use crate::placement::{Plan, Planner};
 use crate::raft::{self, Begin, Peers, ReplicaReport, RunningReplica, Timings, Way};
 use crate::reception::Reception;
+use crate::replaced::{Replaced, in_the_place_of};
 use crate::sleep::SleepWatch;
 use crate::slot::{ShardId, places};
 
@@ -38,6 +39,8 @@ const MINT_SLOTS_PER_NODE: u64 = MINT_SLOTS / NODES_MAX as u64;
 
 /// How long a node asks others about itself before it takes part.
 const TWIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long whoever has the address of a newcomer is asked whether it is still there; the newcomer waits twice as long.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a node looks whether the cluster knows where it is.
 const INTRODUCE_EVERY: Duration = Duration::from_millis(250);
 
@@ -595,6 +598,31 @@ impl Inner {
         propose(&meta, &MetaChange::Moved(card), deadline).await
     }
 
+    /// What somebody is told who wants to join under the address of a node that is still there; `None`: there is none.
+    ///
+    /// The newcomer would get that node's number, and nobody would speak to that node any more. One that lost its folder
+    /// comes from its own address, too, but nobody answers there under its old name.
+    async fn keeps_out(&self, address: &str, incarnation: u32, deadline: Instant) -> Option<JoinAnswer> {
+        let net = self.net.as_ref()?;
+        let known = self.members.borrow().at(address).filter(|card| card.node as u32 != incarnation)?.clone();
+        let is_there = match known.node == self.identity.node {
+            true if net.advertised() == address => true,
+            // This node has moved, and the log is about to say so.
+            true => return Some(JoinAnswer::Ask(None)),
+            false => {
+                let deadline = deadline.min(Instant::now() + ADDRESS_TIMEOUT);
+                net.links().dialler().is_at(address, known.node, deadline).await
+            }
+        };
+        is_there.then(|| {
+            let number = known.id().number();
+            tracing::warn!(address, number, "a node that wants to join goes by the address of another one");
+            JoinAnswer::Refused(format!(
+                "it goes by the address {address}, where node {number} answers; every node advertises an address of its own"
+            ))
+        })
+    }
+
     /// Lets a node in, if the meta group is led here.
     pub(crate) async fn admit(&self, join: JoinCall, deadline: Instant) -> JoinAnswer {
         let cluster = self.identity.cluster;
@@ -610,6 +638,10 @@ impl Inner {
             return JoinAnswer::Ask(None);
         }
         let JoinCall { address, name, zone, incarnation, .. } = join;
+        let leads = meta.leadership().borrow().is_some();
+        if leads && let Some(answer) = self.keeps_out(&address, incarnation, deadline).await {
+            return answer;
+        }
         let change = MetaChange::Admit { address: address.clone(), name, zone, incarnation };
         if !propose(&meta, &change, deadline).await {
             let leader = *meta.leader().borrow();
@@ -645,6 +677,7 @@ async fn propose(meta: &RunningReplica, change: &MetaChange, deadline: Instant) 
 
 /// Sees to it that the meta group knows where this node is and what it is called.
 async fn introduce(inner: Weak<Inner>, meta: Arc<RunningReplica>) {
+    let mut replaced = Replaced::default();
     loop {
         {
             let Some(inner) = inner.upgrade() else { return };
@@ -656,7 +689,18 @@ async fn introduce(inner: Weak<Inner>, meta: Arc<RunningReplica>) {
                 name: nodes.name.clone(),
                 zone: nodes.zone.clone(),
             };
-            let known = inner.members.borrow().nodes().iter().find(|known| known.node == node).cloned();
+            let members = inner.members.borrow().clone();
+            let known = members.nodes().iter().find(|known| known.node == node).cloned();
+            let other = in_the_place_of(&card, &members).cloned();
+            if let Some(other) = replaced.lasts(other.as_ref(), Instant::now()) {
+                tracing::error!(
+                    node = format_args!("{node:016x}"),
+                    other = format_args!("{:016x}", other.node),
+                    address = other.address,
+                    "the cluster has another node under this node's number or address, and speaks to that one: stop one \
+                     of the two, and start this one with an address of its own and an empty folder"
+                );
+            }
             if let Some(known) = known.as_ref().filter(|known| known.address != card.address)
                 && net.is_twin(&known.address, Instant::now() + TWIN_TIMEOUT).await
             {
@@ -668,13 +712,13 @@ async fn introduce(inner: Weak<Inner>, meta: Arc<RunningReplica>) {
             let change = match known {
                 Some(known) if known == card => None,
                 Some(_) => Some(MetaChange::Moved(card)),
-                None if inner.identity.founder => Some(MetaChange::Admit {
+                None if inner.identity.founder && other.is_none() => Some(MetaChange::Admit {
                     address: card.address,
                     name: card.name,
                     zone: card.zone,
                     incarnation: node as u32,
                 }),
-                // The log has not told of this node yet.
+                // The log has not told of this node yet, or tells of another one in its place.
                 None => None,
             };
             if let Some(change) = change {

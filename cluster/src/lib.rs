@@ -17,6 +17,7 @@ mod placement;
 mod process;
 mod raft;
 mod reception;
+mod replaced;
 pub mod simulation;
 mod sleep;
 pub mod slot;

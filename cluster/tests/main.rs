@@ -4,6 +4,7 @@ mod damage;
 mod durability;
 mod folder;
 mod inspect;
+mod joining;
 mod recorder;
 mod replication;
 mod stop;

@@ -171,6 +171,18 @@ impl Dialler {
         let open = self.dial(address, None).await?;
         open.call(call, deadline).await.map_err(|_| HandshakeError::TimedOut)
     }
+
+    /// Whether a node is at an address and answers, on a connection of its own: one that stands may lead to where the
+    /// node has gone from.
+    pub(crate) async fn is_at(self: &Arc<Self>, address: &str, node: u64, deadline: Instant) -> bool {
+        let answers = async {
+            match self.dial(address, Some(node)).await {
+                Ok(open) => open.call(Call::Greet, deadline).await.is_ok(),
+                Err(_) => false,
+            }
+        };
+        tokio::time::timeout_at(deadline.into(), answers).await.unwrap_or(false)
+    }
 }
 
 fn context_until(deadline: Instant) -> context::Context {
