@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio_serde::formats::MessagePack;
 
 use super::handshake::{self, Frames, HandshakeError, Name, OwnBeginnings, TheirClock};
+use super::socket;
 use super::tls::Tls;
 use super::wire::{Answer, Call, Request, Response};
 use crate::peer::CallError;
@@ -119,7 +120,7 @@ impl Dialler {
             }
             match socket.connect(address).await {
                 Ok(stream) => {
-                    stream.set_nodelay(true)?;
+                    socket::prepare(&stream)?;
                     return Ok(stream);
                 }
                 Err(error) => failed = error,

@@ -21,6 +21,7 @@ use super::Desk;
 use super::complaints::Complaints;
 use super::handshake::{self, Frames, HandshakeError, Name, OwnBeginnings, clock_ms};
 use super::link::FRAME_BYTES_MAX;
+use super::socket;
 use super::strangers::Strangers;
 use super::tls::Tls;
 use super::wire::{Answer, Request, Response};
@@ -94,7 +95,7 @@ pub(crate) async fn listen(listener: TcpListener, keeper: Arc<Doorkeeper>) {
 impl Doorkeeper {
     /// Finds out who has connected.
     async fn meet(&self, stream: TcpStream) -> Result<(Guest, Name), HandshakeError> {
-        stream.set_nodelay(true)?;
+        socket::prepare(&stream)?;
         let mut first = [0];
         let begins = async { Ok(stream.peek(&mut first).await?) };
         if handshake::within(begins).await? == 0 {

@@ -6,6 +6,7 @@ mod complaints;
 mod handshake;
 mod link;
 mod listener;
+mod socket;
 mod strangers;
 mod tls;
 pub(crate) mod wire;
