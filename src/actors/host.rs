@@ -590,8 +590,8 @@ async fn propose_in_order(
         }
     }
     // A host ends with its arbiter, and this task with it; before that, only by a panic, as on a row that does not
-    // decode. The replica would lead on, and nobody serve.
-    handle.fail(&DiskError::Corrupt(format!("the host of shard {} has panicked, the log says why", handle.id().0)));
+    // decode. The replica would lead on, and nobody serve. No damage to be remembered: a start may well help.
+    handle.fail(&DiskError::Failed(format!("the host of shard {} has panicked, the log says why", handle.id().0)));
 }
 
 fn send_turn(active: &Active, turn: Turn, shared: &Shared, key: &GroupKey) {

@@ -258,7 +258,7 @@ mod tests {
 
     const SHARD: ShardId = ShardId(0);
     const SLOT: u16 = 3;
-    const PLACES: &[Range<u16>] = &[0..8];
+    const PLACES: &[Range<u16>] = &[0..4, 4..8];
 
     /// A replica that is filled.
     struct Filled {
