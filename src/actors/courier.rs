@@ -170,7 +170,9 @@ impl Courier {
         }
         target.delivered = target.delivered.max(applied);
         target.sent = target.sent.max(target.delivered);
-        while let Some(row) = target.rows.pop_front_if(|row| row.seq <= target.delivered) {
+        while target.rows.front().is_some_and(|row| row.seq <= target.delivered)
+            && let Some(row) = target.rows.pop_front()
+        {
             target.bytes -= bytes_of(&row.effects);
             metrics::get().outbox_rows.decrement(1.0);
         }

@@ -138,7 +138,9 @@ impl Inbox {
         let source = self.sources.entry(id).or_default();
         source.applied = source.applied.max(through);
         source.received = source.received.max(through);
-        while let Some((_, effects)) = source.rows.pop_front_if(|(seq, _)| *seq <= through) {
+        while source.rows.front().is_some_and(|(seq, _)| *seq <= through)
+            && let Some((_, effects)) = source.rows.pop_front()
+        {
             source.bytes -= bytes_of(&effects);
             self.held.0.fetch_sub(1, Ordering::AcqRel);
         }
