@@ -239,7 +239,6 @@ impl Courier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::FeedRow;
 
     const TARGET: ShardId = ShardId(1);
 
@@ -253,19 +252,9 @@ mod tests {
 
     /// A row of about so many bytes.
     fn long_row(seq: u64, bytes: usize) -> OutboxRow {
-        let report = FeedRow {
-            event_id: String::new(),
-            at: 0,
-            report_type: 4,
-            group: crate::id::GroupId::parse("g").unwrap().into(),
-            group_name: String::new(),
-            kind: 0,
-            operator: String::new(),
-            remark: "x".repeat(bytes),
-            value: 0,
-        };
-        let told = Effect::Told { app: 1, account: crate::id::AccountId::parse("a").unwrap().into(), report };
-        OutboxRow { effects: Arc::new(vec![told]), ..row(seq) }
+        let effect = Effect::Quota { app: 1, day: 0, delta: 1 };
+        let count = bytes.div_ceil(bytes_of(std::slice::from_ref(&effect)));
+        OutboxRow { effects: Arc::new(vec![effect; count]), ..row(seq) }
     }
 
     #[test]
@@ -277,17 +266,18 @@ mod tests {
             assert_eq!(seqs(courier.due()), expected);
         }
         let mut courier = Courier::new(vec![], (1..=20).map(|seq| long_row(seq, half / 8)).collect(), 100);
-        assert_eq!(seqs(courier.due()), (1..=15).collect::<Vec<_>>());
-        assert_eq!(seqs(courier.due()), (16..=20).collect::<Vec<_>>());
+        assert_eq!(seqs(courier.due()), (1..=16).collect::<Vec<_>>());
+        assert_eq!(seqs(courier.due()), (17..=20).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_target_that_owes_too_many_bytes_is_promised_no_more() {
         let mut courier = Courier::new(vec![], vec![], 1_000_000);
         let rows_max = OUTBOX_BYTES_MAX as u64 / DELIVERY_BYTES_MAX as u64;
-        courier.take((1..rows_max).map(|seq| long_row(seq, DELIVERY_BYTES_MAX)).collect());
+        let long = long_row(1, DELIVERY_BYTES_MAX);
+        courier.take((1..rows_max).map(|seq| OutboxRow { seq, ..long.clone() }).collect());
         assert!(!courier.is_full());
-        courier.take(vec![long_row(rows_max, DELIVERY_BYTES_MAX)]);
+        courier.take(vec![OutboxRow { seq: rows_max, ..long }]);
         assert!(courier.is_full());
         courier.receipt(TARGET, 1, 1, 1, false);
         assert!(!courier.is_full());
