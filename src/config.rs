@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use apps::{
     ADMIN_KEY_FILE, APP_FILE, App, CLUSTER_KEY_FILE, FIRST_APP_ID, Secret, ensure_admin_key, ensure_app,
-    ensure_cluster_key, read_key,
+    ensure_cluster_key, has_app, read_key,
 };
 pub use custom_fields::{CustomFields, DeclaredField, FieldKind, FieldRole};
 pub use limits::{Defaults, Edition, LimitsSection, MaxMemberNum, MaxMembers, ProfilePreset};
@@ -305,6 +305,12 @@ mod tests {
             ("[cluster.tls]\nkey = \"k.pem\"\nca = \"ca.pem\"\n", &[], &["cluster.tls.certificate"]),
             ("[admin]\nlisten = \"here\"\n", &[], &["admin.listen", "here"]),
             ("[admin]\nkey = \"short\"\n", &[], &["admin.key", "16"]),
+            (
+                "[ids]\nuser_id_strict = true\n[[apps]]\nid = 1\nadmins = [\"root\", \"ops.team\"]\n",
+                &[],
+                &["apps[0].admins", "ops.team", "user_id_strict"],
+            ),
+            ("[http]\nmax_request_bytes = 16777217\n", &[], &["http.max_request_bytes"]),
             ("[admin]\nkey = \"a key with spaces in it\"\n", &[], &["admin.key"]),
             ("[log]\nlevel = \"lo=u=d\"\n", &[], &["log.level"]),
             ("[limits]\nmax_members = { robots = 3 }\n", &[], &["robots"]),

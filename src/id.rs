@@ -99,6 +99,11 @@ impl AccountId {
     }
 }
 
+/// Whether an account's name is one under `ids.user_id_strict`. Source: docs/spec/identifiers.md 3.
+pub fn is_strict_account(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -26,6 +26,7 @@ use crate::config::{self, AccountMode, AppSettings, Config, ConfigError};
 use crate::id::{AccountId, AppId};
 use crate::metrics;
 use crate::shard::look_through;
+use crate::time::{Clock, SystemClock};
 
 pub use crate::shard::Findings;
 
@@ -37,6 +38,9 @@ const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a node among others still answers when it is told to stop: callers that come again within that time, and
 /// those who ask `/readyz` that often, hear that they had better go elsewhere, and meet no closed connection.
 const LEAVE_TAKING: Duration = Duration::from_millis(500);
+/// With fewer open files allowed, and the default of `http.connections_max`, clients come near to what the database needs.
+const FILES_MIN: u64 = 4096;
+
 /// Connections that may wait to be taken up: everybody comes again at once when a node has restarted. Who finds no place
 /// tries again after a second or three, without being told. The kernel takes no more than `net.core.somaxconn` (4,096).
 const NOT_ACCEPTED_MAX: i32 = 4096;
@@ -84,6 +88,13 @@ pub fn prepare_process() {
     // 2 MiB pages would be 2 MiB per shard: its consensus allocates large queues and touches little of them.
     if let Err(error) = muster_cluster::disable_huge_pages() {
         tracing::warn!(%error, "huge pages stay on: the node needs more memory");
+    }
+    match muster_cluster::raise_file_limit() {
+        Ok(files) if files < FILES_MIN => {
+            tracing::warn!(files, "few files may be open: clients that connect may leave none to the database");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
     }
 }
 
@@ -519,7 +530,12 @@ fn cluster_options(config: &Config) -> Result<ClusterOptions, NodeError> {
             wal_bytes: storage.wal_bytes,
             start_check_bytes_max: storage.start_check_bytes_max,
             observer: DiskObserver {
-                flushed: |took| metrics::get().flush_seconds.record(took.as_secs_f64()),
+                flushed: |took| {
+                    let metrics = metrics::get();
+                    metrics.flush_seconds.record(took.as_secs_f64());
+                    // A follower flushes all day, and may be asked nothing.
+                    metrics.upkeep_each_second(SystemClock.now() / 1000);
+                },
                 failed: || metrics::get().disk_failures.increment(1),
             },
         },

@@ -34,6 +34,6 @@ pub use inspect::{Missed, NodeView, SlotHash};
 pub use meta::{Members, NodeCard};
 pub use net::{NetOptions, Tls, TlsError, TlsFiles};
 pub use peer::{Attendant, CallError, NodeId};
-pub use process::{disable_huge_pages, step_back};
+pub use process::{disable_huge_pages, raise_file_limit, step_back};
 pub use raft::{Move, PeerReport, ReplicaReport};
 pub use slot::{SLOTS, ShardId, Slot, shard_of_slot, slot_of};

@@ -13,6 +13,25 @@ pub fn disable_huge_pages() -> std::io::Result<()> {
     if refused { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Allows this process as many open files as the system lets it have, and returns how many.
+///
+/// Shells and services start it with some thousand, which clients alone use up, and a database that cannot open its next
+/// file has failed.
+///
+/// # Errors
+/// The kernel refuses; the process runs with what it has.
+pub fn raise_file_limit() -> std::io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both read or write one place of ours.
+    let refused = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 || {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) != 0
+        }
+    };
+    if refused { Err(std::io::Error::last_os_error()) } else { Ok(limit.rlim_cur) }
+}
+
 /// How much further back the calling thread stands, in nice levels: a third of the weight of a thread that does not.
 const STEP_BACK: i32 = 5;
 
@@ -51,6 +70,15 @@ mod tests {
         // 19 is as far back as there is.
         let expected = ((before.0 + super::STEP_BACK).min(19), libc::SCHED_BATCH);
         assert_eq!((within.join().expect("it ends"), stands()), (expected, before));
+    }
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        let raised = super::raise_file_limit().expect("allowed");
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: writes one place of ours.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }, 0);
+        assert_eq!((limit.rlim_cur, limit.rlim_max), (raised, raised));
     }
 
     #[test]

@@ -259,13 +259,17 @@ mod tests {
 
     #[test]
     fn a_delivery_is_no_longer_than_a_line_takes() {
-        let half = DELIVERY_BYTES_MAX / 2;
-        let rows = [half, half, half, 3 * half, 1].into_iter().zip(1..).map(|(bytes, seq)| long_row(seq, bytes));
+        let more_than_half = DELIVERY_BYTES_MAX / 2 + 64;
+        let rows = [more_than_half, more_than_half, more_than_half, 3 * more_than_half, 1]
+            .into_iter()
+            .zip(1..)
+            .map(|(bytes, seq)| long_row(seq, bytes));
         let mut courier = Courier::new(vec![], rows.collect(), 10);
         for expected in [vec![1], vec![2], vec![3], vec![4], vec![5], vec![]] {
             assert_eq!(seqs(courier.due()), expected);
         }
-        let mut courier = Courier::new(vec![], (1..=20).map(|seq| long_row(seq, half / 8)).collect(), 100);
+        let mut courier =
+            Courier::new(vec![], (1..=20).map(|seq| long_row(seq, DELIVERY_BYTES_MAX / 16)).collect(), 100);
         assert_eq!(seqs(courier.due()), (1..=16).collect::<Vec<_>>());
         assert_eq!(seqs(courier.due()), (17..=20).collect::<Vec<_>>());
     }

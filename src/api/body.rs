@@ -12,7 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::{self, Failure};
-use crate::id::{AccountId, GroupId};
+use crate::id::{AccountId, GroupId, is_strict_account};
 
 /// One JSON object of a body.
 #[derive(Clone, Debug)]
@@ -303,11 +303,6 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Key<'a> {
         struct Borrowed<'b>(#[serde(borrow)] Cow<'b, str>);
         Borrowed::deserialize(deserializer).map(|key| Key(key.0))
     }
-}
-
-/// Whether an account's name is one under `ids.user_id_strict`. Source: docs/spec/identifiers.md 3.
-pub fn is_strict_account(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 fn text_of<'a>(value: &'a str, field: &str) -> Result<Cow<'a, str>, Failure> {

@@ -47,7 +47,9 @@ impl Doorway {
             Some(api) => api.answer(request, payload).await,
             None => not_yet(request.uri().path(), &self.waits_for.borrow()),
         };
-        if is_closing {
+        // Whoever offers another protocol with a request (h2c, say) gets its answer in this one, and the connection ends
+        // with it: that is to be said, or the next request would be lost.
+        if is_closing || request.head().upgrade() {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         response

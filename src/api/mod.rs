@@ -521,11 +521,12 @@ impl Door {
             Ok(outcome) => outcome,
             Err(panic) => Err(span.in_scope(|| panicked(panic, place))),
         };
+        // Whoever takes its time over a body that nobody wants is no load.
+        drop(admitted);
         if let Some(unread) = payload {
             // Refused before its body was read: with the body gone the connection can go on.
             request::discard_body(request, unread, &self.http).await;
         }
-        drop(admitted);
         self.respond(place, id, started, outcome)
     }
 

@@ -4,9 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::body::is_strict_account;
 use super::error::{self, Failure};
-use crate::id::AccountId;
+use crate::id::{AccountId, is_strict_account};
 
 /// Services that answer to the same commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,7 +48,17 @@ pub fn run(args: &UsersigArgs) -> Result<(), UsersigError> {
     let config = Config::load(args.config.as_deref())?;
     let mut apps = config.apps;
     if apps.is_empty() {
-        apps.push(config::ensure_app(&config.node.data_dir)?);
+        let folder = &config.node.data_dir;
+        let is_new = !config::has_app(folder);
+        apps.push(config::ensure_app(folder)?);
+        if is_new {
+            // A node that is started there next takes it over; one that runs elsewhere knows nothing of it.
+            eprintln!(
+                "muster: no node has been started in {}, its app was made just now; the configuration of a node is named \
+                 with --config",
+                folder.display()
+            );
+        }
     }
     println!("{}", signature(args, &apps, SystemClock.now() / 1000)?);
     Ok(())

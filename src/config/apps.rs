@@ -148,6 +148,11 @@ pub fn ensure_app(data_dir: &Path) -> Result<App, ConfigError> {
     Ok(app)
 }
 
+/// Whether a data folder has an app of its own already.
+pub fn has_app(data_dir: &Path) -> bool {
+    data_dir.join(APP_FILE).exists()
+}
+
 /// Reads the key of the cluster that a node without a configured one keeps in its data folder, making it at the first
 /// start: nodes that are to join are given it as `cluster.key`.
 ///

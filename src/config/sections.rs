@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Config, ConfigError, Secret};
+use crate::id::is_strict_account;
 
 /// This process and where it keeps its data. Differs between nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -407,7 +408,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
 
     range("http.workers", http.workers as u64, 0, 1_024)?;
     range("http.connections_max", http.connections_max as u64, 1, 1_000_000)?;
-    range("http.max_request_bytes", http.max_request_bytes as u64, KIB as u64, 64 * MIB as u64)?;
+    // Another node may have to be asked with all of it, in one frame.
+    range("http.max_request_bytes", http.max_request_bytes as u64, KIB as u64, 16 * MIB as u64)?;
     range("http.max_response_bytes", http.max_response_bytes as u64, KIB as u64, 64 * MIB as u64)?;
     range("http.keep_alive_ms", http.keep_alive_ms, 0, DAY_MS)?;
     range("http.client_request_timeout_ms", http.client_request_timeout_ms, 100, 600_000)?;
@@ -416,6 +418,14 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
 
     validate_cluster(cluster)?;
     validate_admin(admin)?;
+    if config.ids.user_id_strict {
+        for (i, app) in config.apps.iter().enumerate() {
+            if let Some(admin) = app.admins.iter().find(|admin| !is_strict_account(admin)) {
+                let reason = format!("{admin:?} could not call: ids.user_id_strict lets A-Z a-z 0-9 _ - through");
+                return wrong(&format!("apps[{i}].admins"), reason);
+            }
+        }
+    }
 
     range("actors.arbiters", actors.arbiters as u64, 0, 1_024)?;
     range("actors.mailbox_max", actors.mailbox_max as u64, 16, 1 << 24)?;

@@ -521,3 +521,19 @@ async fn a_stale_read_says_how_old_it_may_be() {
     raw.send(&request).await;
     assert!(!raw.answers(&expected).await.contains("x-muster-stale-ms"));
 }
+
+/// As Java's client does with every request, for another protocol that is not spoken here.
+#[tokio::test]
+async fn who_offers_another_protocol_is_answered_and_told_that_the_connection_ends() {
+    for offer in ["h2c", "HTTP/2.0"] {
+        let mut raw = Raw::connect().await;
+        let headers = format!(
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {offer}\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        );
+        let (request, expected) = a_read("1.1", &headers);
+        raw.send(&request).await;
+        let head = raw.answers(&expected).await;
+        assert!(head.contains("connection: close"), "{head}");
+        assert!(raw.is_closed().await);
+    }
+}

@@ -58,8 +58,16 @@ struct Open {
 /// What was last heard of the other side.
 struct Heard {
     clock: TheirClock,
+    /// When something was heard last.
+    at: Instant,
     /// Since when calls have gone unanswered.
     silent_since: Option<Instant>,
+}
+
+impl Heard {
+    fn now(clock: TheirClock) -> Self {
+        Self { clock, at: Instant::now(), silent_since: None }
+    }
 }
 
 impl Open {
@@ -73,11 +81,13 @@ impl Open {
         let mut heard = self.heard.lock();
         match result {
             Ok(Response { clock_ms, answer }) => {
-                *heard = Heard { clock: TheirClock::said(clock_ms), silent_since: None };
+                *heard = Heard::now(TheirClock::said(clock_ms));
                 Ok(answer)
             }
             Err(RpcError::DeadlineExceeded) => {
-                let since = *heard.silent_since.get_or_insert(began);
+                // One call may take long where others are answered.
+                let begun = began.max(heard.at);
+                let since = *heard.silent_since.get_or_insert(begun);
                 if since.elapsed() >= SILENT_FOR {
                     self.is_closed.store(true, Ordering::Release);
                     // What waits on it is not to wait any longer.
@@ -155,7 +165,7 @@ impl Dialler {
             let _ = new.dispatch.await;
             closed.store(true, Ordering::Release);
         });
-        let heard = Arc::new(Mutex::new(Heard { clock, silent_since: None }));
+        let heard = Arc::new(Mutex::new(Heard::now(clock)));
         Open { channel: new.client, is_closed, heard, dispatch: dispatch.abort_handle() }
     }
 

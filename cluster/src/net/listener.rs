@@ -319,6 +319,50 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 
+    /// Takes as many tenths of a second over a call as it has bytes, and answers a greeting at once.
+    struct Slow;
+
+    impl Desk for Slow {
+        fn answer(&self, _: Name, call: Call, _: Instant) -> futures::future::BoxFuture<'static, Answer> {
+            let tenths = match call {
+                Call::Above(bytes) => bytes.len() as u32,
+                _ => 0,
+            };
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(100) * tenths).await;
+                Answer::Noted
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn one_call_that_takes_long_ends_no_connection_on_which_others_are_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let them = Arc::new(RwLock::new(Name { node: Some(9), ..NODE }));
+        let desk = Arc::new(Slow);
+        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: them, own: OwnBeginnings::default(), desk };
+        tokio::spawn(listen(listener, Arc::new(keeper)));
+        let runtime = tokio::runtime::Handle::current();
+        let (me, own) = (Arc::new(RwLock::new(NODE)), OwnBeginnings::default());
+        let links = Links::new(Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me, own }));
+        links.set_addresses([(9, address)]);
+        let (links, began) = (&links, Instant::now());
+        let call = |tenths: usize, until: u64| async move {
+            let call = if tenths == 0 { Call::Greet } else { Call::Above(vec![0; tenths].into()) };
+            links.call(9, call, began + Duration::from_millis(until)).await
+        };
+        let others = async {
+            for _ in 0..20 {
+                call(0, 10_000).await.expect("answered");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let (too_long, long, ()) = tokio::join!(call(100, 2_100), call(30, 10_000), others);
+        assert!(too_long.is_err());
+        assert!(long.is_ok(), "it was lost with the connection: {long:?}");
+    }
+
     async fn is_closed(stream: &mut TcpStream) -> bool {
         let mut unread = [0; 64];
         loop {

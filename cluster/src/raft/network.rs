@@ -103,15 +103,17 @@ enum Fill {
     Ended(Instant),
 }
 
+/// Rows are on their way, and somebody takes them.
 struct RunningFill<'a> {
     fills: &'a Fills,
     node: u64,
+    is_whole: bool,
 }
 
 impl Fills {
     fn begin(&self, node: u64) -> RunningFill<'_> {
         self.0.lock().insert(node, Fill::Running);
-        RunningFill { fills: self, node }
+        RunningFill { fills: self, node, is_whole: false }
     }
 
     /// Whether somebody may need the log up to an index; `has` says up to where a node has it.
@@ -127,7 +129,13 @@ impl Fills {
 
 impl Drop for RunningFill<'_> {
     fn drop(&mut self) {
-        self.fills.0.lock().insert(self.node, Fill::Ended(Instant::now()));
+        let mut fills = self.fills.0.lock();
+        if self.is_whole {
+            fills.insert(self.node, Fill::Ended(Instant::now()));
+        } else {
+            // The next one begins with the rows of then.
+            fills.remove(&self.node);
+        }
     }
 }
 
@@ -203,7 +211,8 @@ impl Peer {
         let Some(source) = &self.peers.source else {
             return Err(Unreachable::new(&PeerError::NoRoute(self.node)).into());
         };
-        let _fill = self.peers.fills.begin(self.node);
+        // Not before a part has arrived: who is away may stay away, and has nothing of what is kept.
+        let mut fill = None;
         let transfer = rand::random();
         let mut parts = read_parts(source.rows.clone(), self.peers.shard, source.places.clone());
         let mut number = 0;
@@ -213,6 +222,7 @@ impl Peer {
             let is_last = applied.is_some();
             let part = SnapshotPart { vote: vote.into(), transfer, part: number, rows, applied };
             let theirs = self.send_part(part).await?;
+            fill.get_or_insert_with(|| self.peers.fills.begin(self.node)).is_whole = is_last;
             if is_last || Vote::from(theirs) > vote {
                 return Ok(snapshot_response(theirs));
             }
@@ -322,6 +332,8 @@ mod tests {
         let fill = fills.begin(7);
         assert!(needs(9, None) && needs(9, Some(9)), "rows of whatever index are under way");
         drop(fill);
+        assert!(!needs(9, None), "they did not arrive");
+        fills.begin(7).is_whole = true;
         assert!(needs(9, None) && needs(9, Some(8)));
         assert!(!needs(9, Some(9)) && !needs(9, None), "it is like any other from now on");
     }

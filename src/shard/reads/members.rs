@@ -136,7 +136,8 @@ fn wants(query: &MemberQuery, role: Role) -> bool {
 
 /// A page of members. Offsets count in the order of joining times; the cursor walks the order of joining.
 ///
-/// The two orders are one, unless an import put somebody in who had joined elsewhere before others did here.
+/// The two orders are one, unless an import put somebody in who had joined elsewhere before others did here, or in the same
+/// second.
 pub fn members(rows: &Rows, app: AppId, id: &GroupId, query: &MemberQuery) -> Result<Option<MemberPage>, DiskError> {
     let Some(group) = open(rows, app, id)? else { return Ok(None) };
     let facts = &group.facts;
