@@ -49,7 +49,7 @@ readme-check: build ## runs the tour of the README against a fresh node and comp
 bench: ## measures everything, half an hour; writes bench/report.html. QUICK=1: a minute; PARTS=workloads,pages
 	@$(BUILD) cargo bench --locked --bench report
 
-load: build ## measures a running node; make load ARGS='--workload w4 --duration 20'
+load: build ## measures a running node; make load ARGS="--workload w4 --groups 1000 --usersig $(target/release/muster usersig --user administrator)"
 	@'$(MUSTER)' bench $(ARGS)
 
 soak: build ## overload for an hour, 10,000 simulated clusters, every fault 20 times; SOAK_SECONDS=60 SEEDS=50 FAULT_ROUNDS=1 for a try

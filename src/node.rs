@@ -371,6 +371,9 @@ impl Inside {
         let mut apps = config.apps.clone();
         if apps.is_empty() {
             apps.push(config::ensure_app(&config.node.data_dir)?);
+            if !config.cluster.seeds.is_empty() {
+                tracing::warn!("no app is configured: this node takes signatures that the others do not, see [[apps]]");
+            }
         }
         let apps = apps
             .into_iter()

@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use super::Admin;
 
 const SCHEME: &str = "Bearer ";
-const WAITS: &str = "the node waits for others of its cluster";
+const WAITS: &str = "the node is starting, or waits for others of its cluster";
 
 /// Leads to the node's admin once there is one. Cheap to clone.
 #[derive(Clone)]

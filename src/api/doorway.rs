@@ -12,6 +12,7 @@ use super::error::{Failure, UNAVAILABLE};
 use super::{Api, json, openapi};
 use crate::metrics;
 
+const STARTS: &str = "the node is starting: it reads its data folder";
 const WAITS: &str = "the node waits for others of its cluster";
 const STOPS: &str = "the node is being stopped";
 
@@ -72,14 +73,13 @@ fn not_ready(why: &str) -> HttpResponse {
 fn not_yet(path: &str, waits_for: &str) -> HttpResponse {
     match path {
         "/healthz" => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n"),
-        "/readyz" => {
-            let reason = if waits_for.is_empty() { String::new() } else { format!(": {waits_for}") };
-            not_ready(&format!("{WAITS}{reason}"))
-        }
+        "/readyz" if waits_for.is_empty() => not_ready(STARTS),
+        "/readyz" => not_ready(&format!("{WAITS}: {waits_for}")),
         "/metrics" => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::get().render()),
         "/openapi.json" => HttpResponse::Ok().content_type("application/json").body(openapi::document()),
         _ => {
-            let failure = Failure::new(UNAVAILABLE, format!("unavailable: {WAITS}"));
+            let why = if waits_for.is_empty() { STARTS } else { WAITS };
+            let failure = Failure::new(UNAVAILABLE, format!("unavailable: {why}"));
             HttpResponse::Ok().content_type("application/json; charset=utf-8").body(json::failure(&failure))
         }
     }

@@ -43,12 +43,12 @@ pub enum CtlCommand {
     /// Shows nodes, shards, leaders, lag and moves; what is wrong comes first.
     ///
     /// Exits with 0 if all is well, with 1 if something needs attention: a shard without a leader, a node that is not
-    /// heard or does not serve, a replica that is left behind.
+    /// heard or does not serve, a replica that is left behind; with 2 if nothing was learnt, one line on stderr says why.
     Status(AskArgs),
     /// Compares what all nodes say of who leads, the rows of all replicas, and counts and joined lists with rows.
     ///
     /// Changes nothing, and takes as long as there are rows to read. Exits with 0 if nothing differs, with 1 if something
-    /// does, or could not be compared.
+    /// does, or could not be compared, with 2 if nothing was learnt.
     Doctor(AskArgs),
 }
 

@@ -23,7 +23,9 @@ pub const FAILED: u8 = 1;
 /// A cluster that manages chat groups.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version, about, long_about = None, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed (one line on stderr says why), 2 wrong usage.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed (one line on stderr says why), 2 wrong usage; ctl and doctor say what theirs mean."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

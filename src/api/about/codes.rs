@@ -16,7 +16,7 @@ pub const COMMON: &[(u32, &str)] = &[
     (60012, "`sdkappid` is missing"),
     (60015, "an account is not a string"),
     (60016, "the app is disabled"),
-    (60018, "the node has too much to do, and nothing was done"),
+    (60018, "the node has too much to do, or its disk takes no writes (the text says which), and nothing was done"),
     (60025, "a parameter of the address line is missing or malformed"),
     (70001, "the signature has expired"),
     (70002, "the signature is empty"),
