@@ -122,7 +122,8 @@ impl Place {
                 self.learn_card(group, account, wanted)?;
             }
             if needs.restrictions && !group.knows_restriction(account) {
-                match self.gno.map(|gno| self.lookups.restriction_now(self.slot, gno, account)).transpose()? {
+                let kind = group.facts().kind;
+                match self.gno.map(|gno| self.lookups.restriction_now(self.slot, gno, account, kind)).transpose()? {
                     Some(Lookup::Found(restriction)) => group.learn_restriction(account.clone(), restriction),
                     Some(Lookup::Absent) => group.learn_restriction(account.clone(), Restriction::default()),
                     None if !wanted.header => group.learn_restriction(account.clone(), Restriction::default()),

@@ -7,7 +7,7 @@ use actix::Addr;
 use actix::dev::SendError;
 use bytes::Bytes;
 use muster_cluster::{Cluster, DiskError, Health, Leadership, NodeId, Rows, ShardId, Slot};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::accounts::Existing;
 use super::attendant::attend;
@@ -113,6 +113,9 @@ pub(super) async fn within<T>(
 /// Rows that a read walks over on the worker that asks. Short reads are the many, and for them the way to the pool and
 /// back costs more than they do; a walk over more of them would hold up every other request of the worker.
 const INLINE_ROWS_MAX: u64 = 500;
+
+/// Rows that are read of a joined group, about: its header, its texts, and its member by name and by place.
+const ROWS_OF_JOINED: u64 = 4;
 
 /// Reads here if it is about so many rows, else where waiting is allowed.
 async fn walk<T: Send + 'static>(
@@ -348,6 +351,14 @@ impl Service {
     /// Waits until the rows of a shard hold every change acknowledged so far, unless they are taken as they are.
     pub(super) async fn fresh(&self, route: &Route) -> Result<(), ReadError> {
         if self.is_stale { Ok(()) } else { Self::barrier(route).await }
+    }
+
+    /// The same for the shards of some slots, all at once: each is one round, and none waits for another.
+    async fn fresh_all(&self, routing: &RoutingTable, slots: impl IntoIterator<Item = Slot>) -> Result<(), ReadError> {
+        let shards: FxHashSet<ShardId> = slots.into_iter().map(|slot| routing.route(slot).shard).collect();
+        let barriers = routing.routes().iter().filter(|route| shards.contains(&route.shard));
+        futures::future::try_join_all(barriers.map(|route| self.fresh(route))).await?;
+        Ok(())
     }
 
     /// Waits until the rows of a group are as they are to be read.
@@ -601,12 +612,16 @@ impl Service {
             if !query.with_group && !query.with_own {
                 return Ok(reads::ids_only(total, page));
             }
-            let mut groups: Vec<JoinedGroup> = Vec::with_capacity(page.len());
-            for joined in page {
-                let of_group = self.up_to_date(app, &joined.row.group.0).await?;
-                groups.extend(reads::joined_group(&of_group.rows, app, account, &joined, &query).map_err(unreadable)?);
-            }
-            Ok(JoinedList { total, groups })
+            self.fresh_all(&routing, page.iter().map(|joined| joined.slot)).await?;
+            let (routing, account) = (routing.clone(), account.clone());
+            let groups = walk(ROWS_OF_JOINED * page.len() as u64, move || {
+                let group_of = |joined: &Joined| {
+                    let rows = &routing.route(joined.slot).rows;
+                    reads::joined_group(rows, app, &account, joined, &query).transpose()
+                };
+                page.iter().filter_map(group_of).collect::<Result<Vec<JoinedGroup>, _>>()
+            });
+            Ok(JoinedList { total, groups: groups.await? })
         })
         .await
     }
@@ -653,11 +668,9 @@ impl Service {
         })
         .await?;
         let Some(has_topics) = query.support_topic else { return Ok(all) };
-        let asked: Vec<ShardId> =
-            all.iter().filter(|j| j.may_have_topics()).map(|j| routing.route(j.slot).shard).collect();
+        let asked: Vec<Slot> = all.iter().filter(|j| j.may_have_topics()).map(|j| j.slot).collect();
         let count = asked.len() as u64;
-        let barriers = routing.routes().iter().filter(|route| asked.contains(&route.shard)).map(|r| self.fresh(r));
-        futures::future::try_join_all(barriers).await?;
+        self.fresh_all(routing, asked).await?;
         let routing = routing.clone();
         walk(count, move || reads::keep_by_topics(all, |slot| &routing.route(slot).rows, app, has_topics)).await
     }

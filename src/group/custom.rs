@@ -66,11 +66,14 @@ impl<'a> Keys<'a> {
     /// keys are added beyond their limit.
     pub(super) fn check(&self, present: &[CustomField], asked: &[CustomField]) -> Result<(), Refusal> {
         let is_declared = |key: &str| self.rules.iter().any(|rule| rule.key == key);
-        if asked.iter().any(|(key, _)| is_declared(key) && self.rule(key).is_none()) {
+        let is_set = |key: &str| !value_of(present, key).is_empty();
+        // What was set before it was declared for others may stay as it is, and be deleted.
+        let may_stay = |key: &str, value: &str| is_set(key) && (value.is_empty() || value == value_of(present, key));
+        let is_of_others = |key: &str| is_declared(key) && self.rule(key).is_none();
+        if asked.iter().any(|(key, value)| is_of_others(key) && !may_stay(key, value)) {
             return Err(Refusal::BadParameter { field: self.field, what: "this type of group has no such key" });
         }
         let changes = changes(present, asked);
-        let is_set = |key: &str| !value_of(present, key).is_empty();
         let undeclared = || changes.iter().filter(|(key, _)| !is_declared(key));
         let added = undeclared().filter(|(key, value)| !value.is_empty() && !is_set(key)).count();
         let deleted = undeclared().filter(|(key, value)| value.is_empty() && is_set(key)).count();
@@ -167,6 +170,10 @@ mod tests {
         let no_such_key = refused("this type of group has no such key");
         assert_eq!(keys(Kind::Community).check(&[], &asked), no_such_key);
         assert_eq!(keys(Kind::Community).check(&[], &fields(&[("b", "")])), no_such_key);
+        // It was set before it was declared.
+        for (value, expected) in [("", Ok(())), ("0", Ok(())), ("1", no_such_key.clone())] {
+            assert_eq!(keys(Kind::Community).check(&present, &fields(&[("b", value)])), expected);
+        }
         assert_eq!(
             keys(Kind::Public).check(&present, &fields(&[("x", "1"), ("y", "1")])),
             refused("too many custom fields")

@@ -315,8 +315,34 @@ impl Doctor {
         let has_census = |shard: &ShardId| self.shards.get(shard).copied().unwrap_or_default().has_census;
         counted.retain(|(shard, ..), _| has_census(shard));
         census.retain(|(shard, ..), _| has_census(shard));
-        if census != counted {
-            self.differs(format!("the census says {census:?}, the headers {counted:?}"));
+        let keys: BTreeSet<_> = census.keys().chain(counted.keys()).copied().collect();
+        for key in keys {
+            let count = |of: &BTreeMap<_, u64>| i128::from(of.get(&key).copied().unwrap_or(0));
+            let more = count(&census) - count(&counted);
+            if more != 0 {
+                let (shard, app, kind) = key;
+                self.differs(format!(
+                    "the census of shard {} says {more:+} groups of kind {kind} in app {app} beside the headers",
+                    shard.0
+                ));
+            }
         }
     }
+}
+
+/// What is wrong with sequences that should be those of `expected`.
+///
+/// Like all that is said of counts it names what is missing or too much, and no totals: these change while a node is
+/// looked at, and what differs is to be known again in the next look.
+fn gap(found: &BTreeSet<u64>, expected: Range<u64>) -> Option<String> {
+    if found.iter().copied().eq(expected.clone()) {
+        return None;
+    }
+    let missing = expected.clone().find(|seq| !found.contains(seq));
+    let beyond = found.iter().find(|seq| !expected.contains(seq));
+    Some(match (missing, beyond) {
+        (Some(missing), _) => format!("has no row {missing}"),
+        (None, Some(beyond)) => format!("has row {beyond}, which nobody counts"),
+        (None, None) => "is in no order".to_owned(),
+    })
 }

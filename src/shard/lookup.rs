@@ -125,15 +125,24 @@ impl Lookups {
         Ok(self.rows.read(&key, |bytes| decode::<BanRow>(bytes).until)?.unwrap_or(0))
     }
 
-    /// What an account may not do; never `Absent`.
-    pub fn restriction_now(&self, slot: Slot, gno: Gno, account: &AccountId) -> Result<Lookup<Restriction>, DiskError> {
+    /// What an account may not do; never `Absent`. Only a live room has bans.
+    pub fn restriction_now(
+        &self,
+        slot: Slot,
+        gno: Gno,
+        account: &AccountId,
+        kind: Kind,
+    ) -> Result<Lookup<Restriction>, DiskError> {
         let until = |lookup| match lookup {
             Lookup::Found(until) => Some(until),
             Lookup::Absent => Some(0),
             Lookup::Cold => None,
         };
         let muted = until(self.muted_until_now(slot, gno, account)?);
-        let banned = until(self.banned_until_now(slot, gno, account)?);
+        let banned = match kind {
+            Kind::AvChatRoom => until(self.banned_until_now(slot, gno, account)?),
+            _ => Some(0),
+        };
         Ok(match muted.zip(banned) {
             Some((muted_until, banned_until)) => Lookup::Found(Restriction { muted_until, banned_until }),
             None => Lookup::Cold,

@@ -1,6 +1,6 @@
 //! The rows of accounts: counts against lists, feeds against their sequence.
 
-use super::Doctor;
+use super::{Doctor, gap};
 use crate::shard::rows::FEED_ROWS_MAX;
 
 impl Doctor {
@@ -10,17 +10,13 @@ impl Doctor {
         for (key, header) in std::mem::take(&mut self.accounts) {
             let count = counts.remove(&key).unwrap_or(0);
             if count != header.joined_count {
-                self.differences.push(format!("{} counts {} groups, has {count}", key.1, header.joined_count));
+                let more = i128::from(header.joined_count) - i128::from(count);
+                self.differences.push(format!("{} counts {more:+} groups beside those that it has", key.1));
             }
             let feed = self.feeds.remove(&key).unwrap_or_default();
             let first = header.feed_seq.saturating_sub(FEED_ROWS_MAX) + 1;
-            if !feed.iter().copied().eq(first..header.feed_seq + 1) {
-                self.differences.push(format!(
-                    "the feed of {} has {} rows up to {}",
-                    key.1,
-                    feed.len(),
-                    header.feed_seq
-                ));
+            if let Some(wrong) = gap(&feed, first..header.feed_seq + 1) {
+                self.differences.push(format!("the feed of {} {wrong}", key.1));
             }
         }
         for (_, account) in counts.keys().chain(self.feeds.keys()) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use muster_cluster::{Slot, shard_of_slot};
 
-use super::Doctor;
+use super::{Doctor, gap};
 use crate::group::{Facts, Kind, Role};
 use crate::id::{AccountId, AppId, Gno, GroupId};
 use crate::shard::codes::{Head, is_over, kind_byte, kind_of, role_byte, role_of};
@@ -91,8 +91,8 @@ impl OneGroup {
             Some((a, kind, indexed)) if *a == app && *kind == kind_byte(facts.kind) && indexed == id => {}
             other => wrong(format!("the index of the app's groups says {other:?}")),
         }
-        if !self.log.iter().copied().eq(1..facts.next_msg_seq) {
-            wrong(format!("its log has {} rows, the next sequence is {}", self.log.len(), facts.next_msg_seq));
+        if let Some(gap) = gap(&self.log, 1..facts.next_msg_seq) {
+            wrong(format!("its log {gap}"));
         }
         if facts.kind == Kind::Community && self.counters > 0 {
             wrong(format!("a community has {} counters", self.counters));
@@ -107,8 +107,9 @@ impl OneGroup {
         let members = facts.member_count as usize;
         let count = if facts.kind.stores_members() { members } else { facts.admin_count as usize };
         if self.keys.len() != count || self.members.len() != count {
-            let (by_name, by_place) = (self.keys.len(), self.members.len());
-            wrong(format!("counts {count} members, has {by_name} by name, {by_place} by place"));
+            let more = |rows: usize| rows as i64 - count as i64;
+            let (by_name, by_place) = (more(self.keys.len()), more(self.members.len()));
+            wrong(format!("has {by_name:+} members by name and {by_place:+} by place beside those that it counts"));
         }
         if !facts.kind.stores_members() && members > 0 {
             wrong(format!("a live room counts {members} members"));

@@ -129,7 +129,7 @@ fn the_doctor_finds_every_copy_that_differs() {
     finds(&rows, "joined in order", |key, value| member(key, value, "u3", |row| row.joined = 1));
     finds(&rows, "lists {", |key, _| matches!(key, Key::Role { role: 2, .. }).then(|| b"u2".to_vec()));
     finds(&rows, "is no admin", |key, value| member(key, value, "u5", |row| row.role = 3));
-    finds(&rows, "the census says", |key, value| {
+    finds(&rows, "groups of kind", |key, value| {
         matches!(key, Key::Census { .. }).then(|| encode(&(decode::<u64>(value) + 1)))
     });
     for change in [
@@ -148,7 +148,7 @@ fn the_doctor_finds_every_copy_that_differs() {
             _ => None,
         });
     }
-    finds(&rows, "groups, has", |key, value| match key {
+    finds(&rows, "groups beside those that it has", |key, value| match key {
         Key::Account { .. } => {
             let row: AccountHeader = decode(value);
             Some(encode(&AccountHeader { joined_count: row.joined_count + 1, ..row }))
@@ -200,7 +200,7 @@ fn the_doctor_finds_rows_where_none_belong() {
         ("belong to no group", keys.counter(slot, nobody, "a"), encode(&1_i64)),
         ("belong to no group", keys.mute(slot, nobody, &far), encode(&9_u64)),
         ("has 3", keys.mute(slot, gno, &account("else")), encode(&9_u64)),
-        ("the census says", keys.census(ShardId(0), AppId(9), 2), encode(&1_u64)),
+        ("groups of kind", keys.census(ShardId(0), AppId(9), 2), encode(&1_u64)),
         ("by place and", keys.member(slot, gno, 3), {
             let row = rows.iter().find_map(|(key, value)| match Key::parse(key) {
                 Some(Key::Member { .. }) => Some(MemberRow::decode(value)),
@@ -316,7 +316,7 @@ async fn a_running_node_is_looked_through_like_a_folder() {
     store.damage(key, &encode(&AccountHeader { joined_count: header.joined_count + 1, ..header }));
     let findings = examined(&cluster).findings;
     assert_eq!(findings.difference_count, 1, "{findings:?}");
-    assert!(findings.differences[0].contains("groups, has"), "{findings:?}");
+    assert!(findings.differences[0].contains("groups beside those that it has"), "{findings:?}");
     cluster.stop().await;
 }
 

@@ -328,7 +328,8 @@ fn single_rows_are_found_in_memory_or_are_said_to_be_cold() {
     world.happen(&id, Event::Muted { accounts: accounts(&["u1"]), until_secs: 99, at }, vec![]);
     let (slot, gno) = world.place(&id);
     let lookups = world.lookups(&id);
-    let restriction = |name: &str| match lookups.restriction_now(slot, gno, &account(name)).expect("rows") {
+    let restriction = |name: &str| match lookups.restriction_now(slot, gno, &account(name), Kind::Public).expect("rows")
+    {
         Lookup::Found(restriction) => restriction,
         other => panic!("{name}: {other:?}"),
     };
