@@ -4,31 +4,50 @@
 //! allowed. It decides nothing, and it knows nothing of turns: who waits for what is the group actor's business.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 
 use muster_cluster::{DiskError, Lookup, ShardId, Slot};
+use rustc_hash::FxBuildHasher;
 
 use super::message::GroupKey;
-use crate::group::{Card, Command, Group, Kind, Member, Profile, Restriction};
+use crate::group::{Card, Command, Group, Kind, Member, Needs, Profile, Restriction};
 use crate::id::{AccountId, Gno};
 use crate::shard::{ClientRequest, Head, Lookups, RequestAnswer};
 use crate::time::Stamp;
 
-/// Whether two commands are about something in common; then the second may not overtake the first.
-pub(super) fn share_a_subject(first: &Command, second: &Command) -> bool {
-    let (needs, others) = (first.needs(), second.needs());
-    if needs.profile && others.profile || needs.attributes && others.attributes || needs.counters && others.counters {
-        return true;
+/// What a command is about. Made once for a turn that waits: whoever comes later is compared with all of these.
+#[derive(Debug)]
+pub(super) struct Subject {
+    needs: Needs,
+    /// Hashes of the accounts that are named, in order. Should two accounts have the same, a turn waits that need not.
+    named: Vec<u64>,
+}
+
+impl Subject {
+    pub fn of(command: &Command) -> Self {
+        let named = command.named_accounts();
+        let mut named: Vec<u64> = named.into_iter().map(|account| FxBuildHasher.hash_one(account)).collect();
+        named.sort_unstable();
+        Self { needs: command.needs(), named }
     }
-    let (named, mut other) = (first.named_accounts(), second.named_accounts().into_iter().peekable());
-    // Whoever owns the group is named by nobody and changed by a transfer.
-    if needs.owner && other.peek().is_some() || others.owner && !named.is_empty() {
-        return true;
+
+    /// Whether two commands are about something in common; then the second may not overtake the first.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (needs, others) = (self.needs, other.needs);
+        if needs.profile && others.profile || needs.attributes && others.attributes || needs.counters && others.counters
+        {
+            return true;
+        }
+        // Whoever owns the group is named by nobody and changed by a transfer.
+        if needs.owner && !other.named.is_empty() || others.owner && !self.named.is_empty() {
+            return true;
+        }
+        let mut theirs = other.named.iter().peekable();
+        self.named.iter().any(|account| {
+            while theirs.next_if(|their| *their < account).is_some() {}
+            theirs.peek() == Some(&account)
+        })
     }
-    // Both are in order.
-    named.into_iter().any(|account| {
-        while other.next_if(|o| *o < account).is_some() {}
-        other.peek() == Some(&account)
-    })
 }
 
 /// Rows that a turn needs and that only the disk has.

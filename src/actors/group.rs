@@ -12,7 +12,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use muster_cluster::{DiskError, Leadership, Lookup};
 
 use super::SubmitError;
-use super::demand::{Place, Read, Wanted, share_a_subject};
+use super::demand::{Place, Read, Subject, Wanted};
 use super::host::Shared;
 use super::message::{Again, Badge, Busy, EntryOrigin, Judged, Origin, Reserved, Settled, Turn, TurnFor};
 use super::under_way::{Resting, UnderWay, Waiting};
@@ -120,9 +120,12 @@ impl GroupActor {
     fn turn(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
         let under_way = self.under_way();
         let number = under_way.number();
-        if under_way.waiting.iter().any(|earlier| may_not_overtake(&turn.turn, &earlier.turn.turn)) {
-            under_way.waiting.push_back(Waiting { number, turn, is_reading: false });
-            return;
+        if !under_way.waiting.is_empty() {
+            let subject = Subject::of(&turn.turn.command);
+            if under_way.waiting.iter().any(|earlier| earlier.is_before(&turn.turn, &subject)) {
+                under_way.waiting.push_back(Waiting { number, turn, subject, is_reading: false });
+                return;
+            }
         }
         if let Some(waiting) = self.attempt(number, turn, ctx) {
             self.under_way().waiting.push_back(waiting);
@@ -137,7 +140,8 @@ impl GroupActor {
             Ok(Prepared::Repeated(answer)) => self.rest(Ok(answer), turn.turn, turn.busy),
             Ok(Prepared::Cold { wanted, with_record }) => {
                 self.read(number, wanted, turn.turn.request.clone().filter(|_| with_record), ctx);
-                return Some(Waiting { number, turn, is_reading: true });
+                let subject = Subject::of(&turn.turn.command);
+                return Some(Waiting { number, turn, subject, is_reading: true });
             }
             Err(error) => self.fail(&error, turn, ctx),
         }
@@ -237,7 +241,7 @@ impl GroupActor {
             && let Some(waiting) = under_way.waiting.get(at)
         {
             let mut earlier = under_way.waiting.iter().take(at);
-            if waiting.is_reading || earlier.any(|other| may_not_overtake(&waiting.turn.turn, &other.turn.turn)) {
+            if waiting.is_reading || earlier.any(|other| other.is_before(&waiting.turn.turn, &waiting.subject)) {
                 at += 1;
                 continue;
             }
@@ -408,11 +412,6 @@ impl GroupActor {
         }
         self.forget_what_is_over();
     }
-}
-
-/// Whether a turn has to stay behind an earlier one that waits.
-fn may_not_overtake(turn: &Turn, earlier: &Turn) -> bool {
-    turn.request.is_some() && turn.request == earlier.request || share_a_subject(&turn.command, &earlier.command)
 }
 
 impl Actor for GroupActor {

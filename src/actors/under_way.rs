@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+use super::demand::Subject;
 use super::message::{Busy, Judged, Turn, TurnFor};
 use crate::group::{Answer, Event, Group};
 use crate::id::AccountId;
@@ -48,7 +49,15 @@ pub(super) struct Resting {
 pub(super) struct Waiting {
     pub number: u64,
     pub turn: TurnFor,
+    pub subject: Subject,
     pub is_reading: bool,
+}
+
+impl Waiting {
+    /// Whether a turn that came later has to let this one go first: it repeats it, or is about the same.
+    pub fn is_before(&self, later: &Turn, subject: &Subject) -> bool {
+        later.request.is_some() && later.request == self.turn.turn.request || subject.overlaps(&self.subject)
+    }
 }
 
 impl UnderWay {

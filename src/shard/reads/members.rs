@@ -69,7 +69,10 @@ impl Roster<'_, '_> {
         if !self.scan(from..near, &mut each)? || near == next {
             return Ok(());
         }
-        for places in self.inhabited(LEFT_BITS[0], near..next)? {
+        // Block after block: the small counters of all that follows would be thousands, and mostly a few members are
+        // missing.
+        let large = self.inhabited(LEFT_BITS[0], near..next)?;
+        for places in large.into_iter().flat_map(|places| cut(places, LEFT_BITS[0])) {
             for places in self.inhabited(LEFT_BITS[1], places)? {
                 if !self.scan(places, &mut each)? {
                     return Ok(());
@@ -112,6 +115,16 @@ impl Roster<'_, '_> {
             _ => true,
         })
     }
+}
+
+/// Places, cut where blocks of so many bits begin.
+fn cut(places: Range<u64>, bits: u8) -> impl Iterator<Item = Range<u64>> {
+    let Range { mut start, end } = places;
+    std::iter::from_fn(move || {
+        let part = start..(((start >> bits) + 1) << bits).min(end);
+        start = part.end;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Member rows that a page walks over at most, those of its place included: what decides who reads it.
@@ -312,4 +325,17 @@ pub fn live_admins(rows: &Rows, app: AppId, id: &GroupId) -> Result<Option<LiveA
         true
     })?;
     Ok(Some(LiveAdmins { kind: group.facts.kind, admins }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_cut_where_blocks_begin() {
+        let parts = |places: Range<u64>| cut(places, 4).collect::<Vec<_>>();
+        assert_eq!(parts(3..40), [3..16, 16..32, 32..40]);
+        assert_eq!(parts(16..48), [16..32, 32..48]);
+        assert_eq!(parts(5..5), Vec::<Range<u64>>::new());
+    }
 }
