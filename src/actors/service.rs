@@ -387,31 +387,29 @@ impl Service {
         .await
     }
 
-    /// Reads groups, one result per id in the same order.
-    pub async fn groups(
+    /// Reads a group, with its members if wanted and if it is small enough to list.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn group(
         &self,
         app: AppId,
-        ids: &[GroupId],
+        id: &GroupId,
         with_members: bool,
         deadline: Instant,
-    ) -> Vec<Result<GroupView, ReadError>> {
-        let mut results = Vec::with_capacity(ids.len());
-        for id in ids {
-            let read = within(deadline, async {
-                if !with_members {
-                    let route = self.up_to_date(app, id).await?;
-                    let view = reads::group(&route.rows, app, id, false).map_err(unreadable)?;
-                    return view.ok_or(ReadError::NoSuchGroup);
-                }
-                let (route, head) = self.current(app, id).await?;
-                let id = id.clone();
-                let view =
-                    walk(head.facts.member_count.into(), move || reads::group(&route.rows, app, &id, true)).await?;
-                view.ok_or(ReadError::NoSuchGroup)
-            });
-            results.push(read.await);
-        }
-        results
+    ) -> Result<GroupView, ReadError> {
+        within(deadline, async {
+            if !with_members {
+                let route = self.up_to_date(app, id).await?;
+                let view = reads::group(&route.rows, app, id, false).map_err(unreadable)?;
+                return view.ok_or(ReadError::NoSuchGroup);
+            }
+            let (route, head) = self.current(app, id).await?;
+            let id = id.clone();
+            let view = walk(head.facts.member_count.into(), move || reads::group(&route.rows, app, &id, true)).await?;
+            view.ok_or(ReadError::NoSuchGroup)
+        })
+        .await
     }
 
     /// Reads a page of members.

@@ -156,11 +156,10 @@ async fn a_change_is_seen_by_every_read_that_follows_its_answer_by(wiring: Wirin
         let joined = service.joined(APP, &account(&name), all(), soon()).await.unwrap();
         assert_eq!(joined_ids(&joined), ["g1"]);
     }
-    let read = service.groups(APP, &[g.clone(), group("none")], true, soon()).await;
-    let view = read[0].as_ref().unwrap();
+    let view = service.group(APP, &g, true, soon()).await.unwrap();
     assert_eq!(view.facts.member_count, 52);
     assert_eq!(view.members.as_ref().unwrap().len(), 52);
-    assert_eq!(read[1], Err(ReadError::NoSuchGroup));
+    assert_eq!(service.group(APP, &group("none"), true, soon()).await, Err(ReadError::NoSuchGroup));
     let removed = service.submit(APP, g.clone(), remove(&["bob", "nobody"]), None, soon()).await;
     assert_eq!(removed, Ok(Answer::Done));
     assert_eq!(service.joined(APP, &account("bob"), all(), soon()).await.unwrap().total, 0);
@@ -261,8 +260,8 @@ async fn whoever_is_on_the_way_when_a_leadership_ends_is_told_so() {
         service.until_ready(Duration::from_secs(10)).await.unwrap();
     }
     assert!(joined > 0, "no join was as early as the leadership");
-    let read = service.groups(APP, std::slice::from_ref(&g), false, soon()).await;
-    assert_eq!(read[0].as_ref().unwrap().facts.member_count, joined + 1);
+    let read = service.group(APP, &g, false, soon()).await;
+    assert_eq!(read.unwrap().facts.member_count, joined + 1);
     cluster.stop().await;
 }
 
@@ -554,8 +553,8 @@ async fn a_named_request_is_carried_out_once() {
     let end = || service.submit(APP, h.clone(), destroy(), request("root", "destroy_group", "r5"), soon());
     assert_eq!(end().await, Ok(Answer::Done));
     assert_eq!(end().await, Ok(Answer::Done));
-    let read = service.groups(APP, std::slice::from_ref(&g), false, soon()).await;
-    assert_eq!(read[0].as_ref().unwrap().facts.member_count, 3);
+    let read = service.group(APP, &g, false, soon()).await;
+    assert_eq!(read.unwrap().facts.member_count, 3);
     cluster.stop().await;
 }
 
@@ -759,8 +758,8 @@ async fn long_reads_go_to_the_pool_and_answer_alike() {
         pages.extend(service.members(APP, &g, page(offset, 100), soon()).await.unwrap().members);
     }
     assert_eq!(pages, whole);
-    let read = service.groups(APP, std::slice::from_ref(&g), true, soon()).await;
-    assert_eq!(read[0].as_ref().unwrap().members.as_ref(), Some(&whole));
+    let read = service.group(APP, &g, true, soon()).await;
+    assert_eq!(read.unwrap().members.as_ref(), Some(&whole));
     let asked: Vec<AccountId> = whole.iter().map(|member| member.account.clone()).collect();
     let named = service.named_members(APP, &g, &asked, soon()).await.unwrap().members;
     assert_eq!(named, whole.into_iter().map(Some).collect::<Vec<_>>());

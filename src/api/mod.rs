@@ -458,8 +458,16 @@ impl Call<'_> {
 
     /// Gives an answer up that has grown too large: 10018.
     fn fits(&self, json: &Json) -> Result<(), Failure> {
+        self.may_be(json.len())
+    }
+
+    /// The same of an answer that will have so many bytes at least.
+    ///
+    /// # Errors
+    /// 10018.
+    fn may_be(&self, bytes: usize) -> Result<(), Failure> {
         let max = self.rules.max_response_bytes;
-        if json.len() <= max {
+        if bytes <= max {
             return Ok(());
         }
         Err(Failure::new(error::ANSWER_TOO_LARGE, format!("the answer is larger than {max} bytes, ask for less")))

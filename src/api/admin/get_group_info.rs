@@ -14,7 +14,7 @@ use crate::api::json::Json;
 use crate::api::kept::{Rendered, Shown};
 use crate::api::{Call, Rules};
 use crate::group::Kind;
-use crate::id::{GroupId, MalformedId};
+use crate::id::GroupId;
 
 /// A community with more members is not listed here: it would seldom fit an answer, and has paging.
 const LISTED_COMMUNITY_MEMBERS_MAX: u32 = 6_000;
@@ -31,6 +31,9 @@ pub struct Asked<'a> {
 
 /// What became of one id of the request.
 type Found = Result<GroupView, Failure>;
+
+/// A member takes so many bytes of an answer at least: its name, which is always there.
+const MEMBER_BYTES_MIN: usize = r#"{"Member_Account":"a"}"#.len();
 
 pub const ABOUT: About = About {
     topic: Topic::Groups,
@@ -76,20 +79,21 @@ pub const ABOUT: About = About {
 pub async fn handle(service: &Service, call: &Call<'_>, body: &Object<'_>) -> Result<Rendered, Failure> {
     let asked = read(call, body)?;
     // An id that cannot be anybody's fails alone, like one that is nobody's.
-    let parsed: Vec<Result<GroupId, MalformedId>> = asked.ids.iter().map(|id| GroupId::parse(id)).collect();
-    let ids: Vec<GroupId> = parsed.iter().filter_map(|id| id.as_ref().ok().cloned()).collect();
-    let mut read = service.groups(call.app, &ids, asked.members.is_some(), call.deadline).await.into_iter();
-    let mut found: Vec<Found> = Vec::with_capacity(parsed.len());
-    for id in parsed {
-        found.push(match id {
+    let mut found: Vec<Found> = Vec::with_capacity(asked.ids.len());
+    let mut members = 0;
+    for id in &asked.ids {
+        found.push(match GroupId::parse(id) {
             Err(e) => Err(Failure::of(error::BAD_GROUP_ID, "GroupId", &e.to_string())),
-            Ok(_) => match read.next().unwrap_or(Err(ReadError::NoSuchGroup)) {
+            Ok(id) => match service.group(call.app, &id, asked.members.is_some(), call.deadline).await {
                 Ok(group) => Ok(group),
                 Err(e @ (ReadError::NoSuchGroup | ReadError::NotSupported)) => Err(e.into()),
                 // Nothing is known of this group: an answer that leaves it out would be believed.
                 Err(e) => return Err(e.into()),
             },
         });
+        // Fifty large groups are not read to the end to be told that they are too many.
+        members += found.last().and_then(|group| group.as_ref().ok()?.members.as_ref()).map_or(0, Vec::len);
+        call.may_be(members * MEMBER_BYTES_MIN)?;
     }
     let body = render(call, &asked, &found)?;
     Ok(Rendered { body, shown: shown(&found, call.now_secs) })

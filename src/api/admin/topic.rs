@@ -31,8 +31,7 @@ pub(super) fn is_named(body: &Object<'_>, group: &GroupId) -> Result<bool, Failu
 
 /// Why nothing can be asked of a topic of that group.
 pub(super) async fn missing(service: &Service, call: &Call<'_>, group: &GroupId) -> Failure {
-    let found = service.groups(call.app, std::slice::from_ref(group), false, call.deadline).await;
-    judge(found.into_iter().next().unwrap_or(Err(ReadError::NoSuchGroup)))
+    judge(service.group(call.app, group, false, call.deadline).await)
 }
 
 fn judge(group: Result<GroupView, ReadError>) -> Failure {
