@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::disk::{Disk, DiskError, FIRST_GENERATION, Family, Snapshot};
+use crate::disk::{Disk, DiskError, FIRST_GENERATION, Family, GENERATION, Snapshot};
 use crate::handle::Cluster;
 use crate::meta::META;
 use crate::raft::{Applied, Kind, stored_meta};
@@ -20,9 +20,6 @@ use crate::slot::{ShardId, places, shard_at};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Rows that are read before it is asked whether to go on.
 const ROWS_PER_LOOK: u64 = 1024;
-
-/// Where a key has its generation, which is every replica's own.
-pub(crate) const GENERATION: Range<usize> = 2..6;
 
 /// The rows of all shards of a node at one moment.
 pub struct NodeView<'a> {

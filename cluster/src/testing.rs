@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::{Committed, Release, ShardMachine, Transaction};
-use crate::disk::{Batch, Disk, DiskError, DiskObserver, DiskOptions, FIRST_GENERATION, Identity, Rows, Then, Writes};
+use crate::disk::{
+    Batch, Disk, DiskError, DiskObserver, DiskOptions, FIRST_GENERATION, GENERATION, Identity, Rows, Then, Writes,
+};
 use crate::handle::{Cluster, ClusterOptions, NodesOptions, OpenError, ReadPolicy};
-use crate::inspect::GENERATION;
 
 pub use crate::disk::MemoryStore;
 

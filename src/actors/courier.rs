@@ -4,15 +4,14 @@
 //! in the database until the target has applied them; truncation comes after delivery, because a crash in between
 //! then repeats a message but loses none.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muster_cluster::ShardId;
 use rustc_hash::FxHashMap;
 
+use super::queue::{Queue, Sent};
 use crate::metrics;
-use crate::shard::{Effect, Job, OutboxHead, OutboxRow, bytes_of};
+use crate::shard::{Job, OutboxHead, OutboxRow};
 
 /// Rows in one delivery.
 const DELIVERY_ROWS_MAX: usize = 64;
@@ -23,28 +22,12 @@ const OUTBOX_BYTES_MAX: usize = 64 << 20;
 /// A delivery that was not received for so long is repeated.
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 
-/// A row as it is handed over: its sequence and what it says.
-pub(super) type Sent = (u64, Arc<Vec<Effect>>);
-
-/// The first of some rows that are no larger together; one in any case, if there is one.
-pub(super) fn as_many_as_fit(rows: impl Iterator<Item = Sent>, bytes_max: usize) -> Vec<Sent> {
-    let mut bytes = 0;
-    let fits = |(_, effects): &Sent| {
-        let is_first = bytes == 0;
-        bytes += bytes_of(effects).max(1);
-        is_first || bytes <= bytes_max
-    };
-    rows.take_while(fits).collect()
-}
-
 #[derive(Debug)]
 struct Target {
     /// The highest that its leaders have spoken in.
     term: u64,
     /// Not yet applied by the target, in order.
-    rows: VecDeque<OutboxRow>,
-    /// Of their effects.
-    bytes: usize,
+    rows: Queue,
     /// Sequence of the last row handed over.
     sent: u64,
     sent_at: Instant,
@@ -64,8 +47,7 @@ impl Target {
         let before = head.first - 1;
         Self {
             term: 0,
-            rows: VecDeque::new(),
-            bytes: 0,
+            rows: Queue::default(),
             sent: before,
             sent_at: Instant::now(),
             is_nudged: false,
@@ -77,7 +59,7 @@ impl Target {
     }
 
     fn newest(&self) -> u64 {
-        self.rows.back().map_or(self.delivered, |row| row.seq)
+        self.rows.last().unwrap_or(self.delivered)
     }
 }
 
@@ -106,7 +88,7 @@ impl Courier {
 
     /// Whether some target owes so much that no more may be promised to it.
     pub fn is_full(&self) -> bool {
-        self.targets.values().any(|t| t.rows.len() >= self.rows_max || t.bytes >= OUTBOX_BYTES_MAX)
+        self.targets.values().any(|t| t.rows.len() >= self.rows_max || t.rows.bytes() >= OUTBOX_BYTES_MAX)
     }
 
     /// Takes rows that were applied; ones already known are passed over.
@@ -114,8 +96,7 @@ impl Courier {
         for row in rows {
             let target = self.targets.entry(row.target).or_insert_with(|| Target::new(OutboxHead::default()));
             if row.seq > target.newest() {
-                target.bytes += bytes_of(&row.effects);
-                target.rows.push_back(row);
+                target.rows.push((row.seq, row.effects));
                 metrics::get().outbox_rows.increment(1.0);
             }
         }
@@ -125,10 +106,9 @@ impl Courier {
     pub fn due(&mut self) -> Vec<(ShardId, Vec<Sent>)> {
         let mut due = Vec::new();
         for (id, target) in &mut self.targets {
-            let Some(first) = target.rows.front().map(|r| r.seq) else { continue };
+            let Some(first) = target.rows.first() else { continue };
             let skip = (target.sent + 1).saturating_sub(first) as usize;
-            let waiting = target.rows.iter().skip(skip).take(DELIVERY_ROWS_MAX).map(|r| (r.seq, r.effects.clone()));
-            let rows = as_many_as_fit(waiting, DELIVERY_BYTES_MAX);
+            let rows = target.rows.portion(skip, DELIVERY_ROWS_MAX, DELIVERY_BYTES_MAX);
             if let Some((last, _)) = rows.last() {
                 target.sent = *last;
             }
@@ -170,12 +150,7 @@ impl Courier {
         }
         target.delivered = target.delivered.max(applied);
         target.sent = target.sent.max(target.delivered);
-        while target.rows.front().is_some_and(|row| row.seq <= target.delivered)
-            && let Some(row) = target.rows.pop_front()
-        {
-            target.bytes -= bytes_of(&row.effects);
-            metrics::get().outbox_rows.decrement(1.0);
-        }
+        metrics::get().outbox_rows.decrement(target.rows.drop_through(target.delivered) as f64);
     }
 
     /// A truncation to propose for one target, once.
@@ -222,7 +197,7 @@ impl Courier {
     /// Remembers a disbanded group until every row so far is applied where it was for: its members were told by many
     /// of them.
     pub fn when_delivered(&mut self, job: Job) {
-        let newest = |(id, target): (&ShardId, &Target)| Some((*id, target.rows.back()?.seq));
+        let newest = |(id, target): (&ShardId, &Target)| Some((*id, target.rows.last()?));
         self.telling.push((self.targets.iter().filter_map(newest).collect(), job));
     }
 
@@ -238,7 +213,10 @@ impl Courier {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::shard::{Effect, bytes_of};
 
     const TARGET: ShardId = ShardId(1);
 

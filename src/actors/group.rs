@@ -13,7 +13,7 @@ use muster_cluster::{DiskError, Leadership, Lookup};
 
 use super::SubmitError;
 use super::demand::{Place, Read, Subject, Wanted};
-use super::host::Shared;
+use super::host::{Shared, read_aside};
 use super::message::{Again, Badge, Busy, EntryOrigin, Judged, Origin, Reserved, Settled, Turn, TurnFor};
 use super::under_way::{Resting, UnderWay, Waiting};
 use crate::group::{self, Answer, Command, Context as Judging, Decision, Event, Group, Kind};
@@ -120,28 +120,30 @@ impl GroupActor {
     fn turn(&mut self, turn: TurnFor, ctx: &mut Context<Self>) {
         let under_way = self.under_way();
         let number = under_way.number();
+        let mut subject = None;
         if !under_way.waiting.is_empty() {
-            let subject = Subject::of(&turn.turn.command);
-            if under_way.waiting.iter().any(|earlier| earlier.is_before(&turn.turn, &subject)) {
-                under_way.waiting.push_back(Waiting { number, turn, subject, is_reading: false });
+            let about = Subject::of(&turn.turn.command);
+            if under_way.waiting.iter().any(|earlier| earlier.is_before(&turn.turn, &about)) {
+                under_way.waiting.push_back(Waiting { number, turn, subject: about, is_reading: false });
                 return;
             }
+            subject = Some(about);
         }
-        if let Some(waiting) = self.attempt(number, turn, ctx) {
-            self.under_way().waiting.push_back(waiting);
+        if let Some(turn) = self.attempt(number, turn, ctx) {
+            let subject = subject.unwrap_or_else(|| Subject::of(&turn.turn.command));
+            self.under_way().waiting.push_back(Waiting { number, turn, subject, is_reading: true });
         }
         self.forget_what_is_over();
     }
 
     /// Judges a turn if everything is known; gives it back if it has to wait for rows, which are being read then.
-    fn attempt(&mut self, number: u64, mut turn: TurnFor, ctx: &mut Context<Self>) -> Option<Waiting> {
+    fn attempt(&mut self, number: u64, mut turn: TurnFor, ctx: &mut Context<Self>) -> Option<TurnFor> {
         match self.prepare(&mut turn.turn) {
             Ok(Prepared::Ready) => self.decide(turn, ctx),
             Ok(Prepared::Repeated(answer)) => self.rest(Ok(answer), turn.turn, turn.busy),
             Ok(Prepared::Cold { wanted, with_record }) => {
                 self.read(number, wanted, turn.turn.request.clone().filter(|_| with_record), ctx);
-                let subject = Subject::of(&turn.turn.command);
-                return Some(Waiting { number, turn, subject, is_reading: true });
+                return Some(turn);
             }
             Err(error) => self.fail(&error, turn, ctx),
         }
@@ -190,17 +192,16 @@ impl GroupActor {
     fn read(&mut self, number: u64, wanted: Wanted, request: Option<ClientRequest>, ctx: &mut Context<Self>) {
         let (place, shard, at) = (self.place(), self.shared.handle.id(), self.shared.stamp());
         let incarnation = self.under_way().incarnation;
-        let work = tokio::task::spawn_blocking(move || -> Result<HaveRead, DiskError> {
+        let read = read_aside(move || {
             let record = request.map(|request| place.earlier(shard, &request, at)).transpose()?;
             Ok(HaveRead { number, incarnation, read: place.read(wanted)?, record })
         });
-        let done = async move {
-            match work.await {
-                Ok(read) => read,
-                Err(error) => Err(DiskError::Failed(format!("a read was lost: {error}"))),
+        let take = |read: Option<_>, actor: &mut Self, ctx: &mut _| {
+            if let Some(read) = read {
+                actor.have_read(read, ctx);
             }
         };
-        ctx.spawn(done.into_actor(self).map(|read, actor, ctx| actor.have_read(read, ctx)));
+        ctx.spawn(read.into_actor(self).map(take));
     }
 
     fn have_read(&mut self, read: Result<HaveRead, DiskError>, ctx: &mut Context<Self>) {
@@ -245,9 +246,9 @@ impl GroupActor {
                 at += 1;
                 continue;
             }
-            let Some(Waiting { number, turn, .. }) = under_way.waiting.remove(at) else { return };
-            if let Some(waiting) = self.attempt(number, turn, ctx) {
-                self.under_way().waiting.insert(at, waiting);
+            let Some(Waiting { number, turn, subject, .. }) = under_way.waiting.remove(at) else { return };
+            if let Some(turn) = self.attempt(number, turn, ctx) {
+                self.under_way().waiting.insert(at, Waiting { number, turn, subject, is_reading: true });
                 at += 1;
             }
         }

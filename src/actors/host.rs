@@ -556,7 +556,7 @@ impl ShardHost {
 
 /// Reads rows on the pool. One that does not decode panics there, as everywhere; whoever waits for it hears of that as
 /// of a row that cannot be read. `None`: the node stops.
-async fn read_aside<T: Send + 'static>(
+pub(super) async fn read_aside<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, DiskError> + Send + 'static,
 ) -> Option<Result<T, DiskError>> {
     let panic = match tokio::task::spawn_blocking(read).await {

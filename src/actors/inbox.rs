@@ -1,6 +1,5 @@
 //! What other shards have sent: received in order, applied in order, one entry per source under way.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,8 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use super::ReadError;
-use super::courier::{Sent as Row, as_many_as_fit};
-use crate::shard::bytes_of;
+use super::queue::{Queue, Sent};
 
 /// Rows that one entry takes from a source.
 const INBOX_ROWS_MAX: usize = 256;
@@ -28,9 +26,7 @@ struct Source {
     received: u64,
     applied: u64,
     /// Received and not yet applied, in order.
-    rows: VecDeque<Row>,
-    /// Of their effects.
-    bytes: usize,
+    rows: Queue,
     /// Sequence of the last row in the entry under way.
     proposed: Option<u64>,
 }
@@ -73,7 +69,7 @@ impl Inbox {
 
     /// Takes what continues the sequence; answers how far it is held, and whether rows are missing before these.
     /// `None`: who says it leads the source no more.
-    pub fn receive(&mut self, source: ShardId, term: u64, rows: Vec<Row>) -> Option<(u64, bool)> {
+    pub fn receive(&mut self, source: ShardId, term: u64, rows: Vec<Sent>) -> Option<(u64, bool)> {
         let source = self.sources.entry(source).or_default();
         if term < source.term {
             return None;
@@ -81,11 +77,10 @@ impl Inbox {
         source.term = term;
         let is_gap = rows.first().is_some_and(|(seq, _)| *seq > source.received + 1);
         for row in rows {
-            let has_room = source.rows.len() < INBOX_HELD_MAX && source.bytes < INBOX_HELD_BYTES_MAX;
+            let has_room = source.rows.len() < INBOX_HELD_MAX && source.rows.bytes() < INBOX_HELD_BYTES_MAX;
             if row.0 == source.received + 1 && has_room {
                 source.received = row.0;
-                source.bytes += bytes_of(&row.1);
-                source.rows.push_back(row);
+                source.rows.push(row);
                 self.held.0.fetch_add(1, Ordering::AcqRel);
             }
         }
@@ -113,13 +108,13 @@ impl Inbox {
     }
 
     /// Entries to propose: for every source without one under way, all that came meanwhile.
-    pub fn due(&mut self) -> Vec<(ShardId, Vec<Row>)> {
+    pub fn due(&mut self) -> Vec<(ShardId, Vec<Sent>)> {
         let mut due = Vec::new();
         for (id, source) in &mut self.sources {
             if source.proposed.is_some() || source.rows.is_empty() {
                 continue;
             }
-            let rows = as_many_as_fit(source.rows.iter().take(INBOX_ROWS_MAX).cloned(), INBOX_BYTES_MAX);
+            let rows = source.rows.portion(0, INBOX_ROWS_MAX, INBOX_BYTES_MAX);
             source.proposed = rows.last().map(|(seq, _)| *seq);
             due.push((*id, rows));
         }
@@ -138,12 +133,7 @@ impl Inbox {
         let source = self.sources.entry(id).or_default();
         source.applied = source.applied.max(through);
         source.received = source.received.max(through);
-        while source.rows.front().is_some_and(|(seq, _)| *seq <= through)
-            && let Some((_, effects)) = source.rows.pop_front()
-        {
-            source.bytes -= bytes_of(&effects);
-            self.held.0.fetch_sub(1, Ordering::AcqRel);
-        }
+        self.held.0.fetch_sub(source.rows.drop_through(through), Ordering::AcqRel);
         let sources = &self.sources;
         let settled = |needs: &Vec<(ShardId, u64)>| {
             needs.iter().all(|(id, seq)| sources.get(id).is_some_and(|s| s.applied >= *seq))
@@ -173,11 +163,11 @@ mod tests {
 
     const SOURCE: ShardId = ShardId(2);
 
-    fn rows(seqs: &[u64]) -> Vec<Row> {
+    fn rows(seqs: &[u64]) -> Vec<Sent> {
         seqs.iter().map(|seq| (*seq, Arc::new(Vec::new()))).collect()
     }
 
-    fn seqs(due: &[(ShardId, Vec<Row>)]) -> Vec<u64> {
+    fn seqs(due: &[(ShardId, Vec<Sent>)]) -> Vec<u64> {
         due.iter().flat_map(|(_, rows)| rows.iter().map(|(seq, _)| *seq)).collect()
     }
 

@@ -15,6 +15,7 @@ mod line;
 mod message;
 mod mint;
 mod neighbours;
+mod queue;
 mod quota;
 mod recovering;
 mod registry;

@@ -28,7 +28,7 @@ pub(crate) use folder::{Folder, Identity, mark_damaged, new_incarnation, read_pr
 pub use memory::MemoryStore;
 pub(crate) use rocks::Rocks;
 use row_cache::RowCache;
-pub(crate) use rows::FIRST_GENERATION;
+pub(crate) use rows::{FIRST_GENERATION, GENERATION};
 pub use rows::{Rows, View};
 pub(crate) use storage::{Snapshot, Storage};
 pub use writer::Flushing;

@@ -1,7 +1,7 @@
 //! Rows of one shard: on their way (the overlay), written, or as they were at one moment.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,6 +11,9 @@ use parking_lot::RwLock;
 use super::storage::{Cached, Snapshot};
 use super::{Batch, Disk, DiskError, Family, Lookup, Row, Writes, decoded};
 use crate::application::Keeps;
+
+/// Where a key has its generation, which is every replica's own.
+pub(crate) const GENERATION: Range<usize> = 2..6;
 
 /// The generation of rows that were never replaced as a whole.
 pub(crate) const FIRST_GENERATION: u32 = 1;

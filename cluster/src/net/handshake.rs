@@ -78,6 +78,11 @@ impl TheirClock {
         Self { said_ms, heard: Instant::now() }
     }
 
+    /// When it was told last.
+    pub(crate) fn heard(self) -> Instant {
+        self.heard
+    }
+
     /// A moment in terms of the other side's clock; earlier than it really is by as long as the reply travelled.
     pub(crate) fn at_ms(self, moment: Instant) -> u64 {
         self.said_ms + moment.saturating_duration_since(self.heard).as_millis() as u64

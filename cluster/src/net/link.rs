@@ -58,16 +58,8 @@ struct Open {
 /// What was last heard of the other side.
 struct Heard {
     clock: TheirClock,
-    /// When something was heard last.
-    at: Instant,
     /// Since when calls have gone unanswered.
     silent_since: Option<Instant>,
-}
-
-impl Heard {
-    fn now(clock: TheirClock) -> Self {
-        Self { clock, at: Instant::now(), silent_since: None }
-    }
 }
 
 impl Open {
@@ -81,12 +73,12 @@ impl Open {
         let mut heard = self.heard.lock();
         match result {
             Ok(Response { clock_ms, answer }) => {
-                *heard = Heard::now(TheirClock::said(clock_ms));
+                *heard = Heard { clock: TheirClock::said(clock_ms), silent_since: None };
                 Ok(answer)
             }
             Err(RpcError::DeadlineExceeded) => {
                 // One call may take long where others are answered.
-                let begun = began.max(heard.at);
+                let begun = began.max(heard.clock.heard());
                 let since = *heard.silent_since.get_or_insert(begun);
                 if since.elapsed() >= SILENT_FOR {
                     self.is_closed.store(true, Ordering::Release);
@@ -165,7 +157,7 @@ impl Dialler {
             let _ = new.dispatch.await;
             closed.store(true, Ordering::Release);
         });
-        let heard = Arc::new(Mutex::new(Heard::now(clock)));
+        let heard = Arc::new(Mutex::new(Heard { clock, silent_since: None }));
         Open { channel: new.client, is_closed, heard, dispatch: dispatch.abort_handle() }
     }
 

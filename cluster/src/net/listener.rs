@@ -223,6 +223,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
     const KEY: &[u8] = b"key";
     const NODE: Name = Name { cluster: Some(1), node: Some(2) };
+    /// Another node of its cluster.
+    const OTHER: u64 = 9;
 
     /// Answers everything, and counts what it was asked.
     #[derive(Default)]
@@ -249,44 +251,43 @@ mod tests {
 
     /// A port that is listened to.
     async fn port() -> SocketAddr {
+        port_of(Name::default(), OwnBeginnings::default(), Arc::<Willing>::default()).await
+    }
+
+    async fn port_of(me: Name, own: OwnBeginnings, desk: Arc<dyn Desk>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let desk = Arc::<Willing>::default();
-        let keeper =
-            Doorkeeper { key: KEY.to_vec(), tls: None, me: Arc::default(), own: OwnBeginnings::default(), desk };
+        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: Arc::new(RwLock::new(me)), own, desk };
         tokio::spawn(listen(listener, Arc::new(keeper)));
         address
     }
 
+    fn dialler(own: OwnBeginnings) -> Arc<Dialler> {
+        let (runtime, me) = (tokio::runtime::Handle::current(), Arc::new(RwLock::new(NODE)));
+        Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me, own })
+    }
+
+    /// The way to [`OTHER`] alone.
+    fn links_to(address: SocketAddr) -> Links {
+        let links = Links::new(dialler(OwnBeginnings::default()));
+        links.set_addresses([(OTHER, address.to_string())]);
+        links
+    }
+
     async fn is_answered(address: SocketAddr) {
-        let me = Arc::new(RwLock::new(NODE));
-        let runtime = tokio::runtime::Handle::current();
-        let dialler = Arc::new(Dialler {
-            runtime,
-            key: KEY.to_vec(),
-            tls: None,
-            source: None,
-            me,
-            own: OwnBeginnings::default(),
-        });
-        let answer = dialler.call_address(&address.to_string(), Call::Greet, Instant::now() + LONG).await;
+        let answer = dialler(OwnBeginnings::default())
+            .call_address(&address.to_string(), Call::Greet, Instant::now() + LONG)
+            .await;
         assert!(matches!(answer, Ok(Answer::Noted)), "{answer:?}");
     }
 
     /// A node that dials the address it had finds itself, and no copy of its data folder.
     #[tokio::test]
     async fn a_node_is_not_its_own_twin() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address").to_string();
-        let (me, own) = (Arc::new(RwLock::new(NODE)), OwnBeginnings::default());
-        let desk = Arc::<Willing>::default();
-        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: me.clone(), own: own.clone(), desk };
-        tokio::spawn(listen(listener, Arc::new(keeper)));
+        let own = OwnBeginnings::default();
+        let address = port_of(NODE, own.clone(), Arc::<Willing>::default()).await.to_string();
         for (own, reason) in [(own, ITSELF), (OwnBeginnings::default(), SAME_NAME)] {
-            let runtime = tokio::runtime::Handle::current();
-            let dialler =
-                Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me: me.clone(), own });
-            let answer = dialler.call_address(&address, Call::Greet, Instant::now() + LONG).await;
+            let answer = dialler(own).call_address(&address, Call::Greet, Instant::now() + LONG).await;
             assert!(matches!(&answer, Err(HandshakeError::Refused(said)) if said == reason), "{answer:?}");
         }
     }
@@ -295,24 +296,21 @@ mod tests {
     #[tokio::test]
     async fn a_call_ends_by_its_deadline_also_where_nothing_is_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address").to_string();
+        let address = listener.local_addr().expect("its address");
         tokio::spawn(async move {
             let mut deaf = Vec::new();
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
-                let them = Name { node: Some(9), ..NODE };
+                let them = Name { node: Some(OTHER), ..NODE };
                 deaf.push(handshake::accept(stream, KEY, them, |_, _: &_| None).await.expect("it knows the key"));
             }
         });
-        let runtime = tokio::runtime::Handle::current();
-        let (me, own) = (Arc::new(RwLock::new(NODE)), OwnBeginnings::default());
-        let links = Links::new(Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me, own }));
-        links.set_addresses([(9, address)]);
+        let links = links_to(address);
         // More than any buffer takes, all at once.
         let began = Instant::now();
         let calls = (0..32).map(|_| {
             let call = Call::Above(vec![0; 4 << 20].into());
-            links.call(9, call, began + Duration::from_millis(300))
+            links.call(OTHER, call, began + Duration::from_millis(300))
         });
         let ended = tokio::time::timeout(LONG, futures::future::join_all(calls)).await.expect("they end");
         assert!(ended.iter().all(Result::is_err));
@@ -337,20 +335,12 @@ mod tests {
 
     #[tokio::test]
     async fn one_call_that_takes_long_ends_no_connection_on_which_others_are_answered() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address").to_string();
-        let them = Arc::new(RwLock::new(Name { node: Some(9), ..NODE }));
-        let desk = Arc::new(Slow);
-        let keeper = Doorkeeper { key: KEY.to_vec(), tls: None, me: them, own: OwnBeginnings::default(), desk };
-        tokio::spawn(listen(listener, Arc::new(keeper)));
-        let runtime = tokio::runtime::Handle::current();
-        let (me, own) = (Arc::new(RwLock::new(NODE)), OwnBeginnings::default());
-        let links = Links::new(Arc::new(Dialler { runtime, key: KEY.to_vec(), tls: None, source: None, me, own }));
-        links.set_addresses([(9, address)]);
+        let them = Name { node: Some(OTHER), ..NODE };
+        let links = links_to(port_of(them, OwnBeginnings::default(), Arc::new(Slow)).await);
         let (links, began) = (&links, Instant::now());
         let call = |tenths: usize, until: u64| async move {
             let call = if tenths == 0 { Call::Greet } else { Call::Above(vec![0; tenths].into()) };
-            links.call(9, call, began + Duration::from_millis(until)).await
+            links.call(OTHER, call, began + Duration::from_millis(until)).await
         };
         let others = async {
             for _ in 0..20 {

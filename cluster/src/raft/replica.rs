@@ -727,14 +727,12 @@ async fn cut_log(raft: Raft, gate: Gate, log: LogStore, fills: Fills) {
     let mut cuts_left_out = 0;
     loop {
         if let Some(index) = upto {
-            let is_needed = cuts_left_out < CUTS_LEFT_OUT_MAX && fills.need(index, |node| replicated(&raft, node));
-            if is_needed {
+            if cuts_left_out < CUTS_LEFT_OUT_MAX && fills.need(index, |node| replicated(&raft, node)) {
                 cuts_left_out += 1;
-            } else {
+            } else if cut(&raft, &gate, index).await.is_some() {
                 cuts_left_out = 0;
-                if cut(&raft, &gate, index).await.is_none() {
-                    return;
-                }
+            } else {
+                return;
             }
         }
         log.growth().due.notified().await;

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use super::codec::{self, Kind};
 use super::machine::Applied;
 use super::types::{Snapshot, SnapshotMeta, Types};
-use crate::disk::{Batch, Disk, DiskError, Family, Rows};
+use crate::disk::{Batch, Disk, DiskError, Family, GENERATION, Rows};
 use crate::net::wire::SnapshotPart;
 use crate::slot::ShardId;
 
@@ -36,9 +36,8 @@ use crate::slot::ShardId;
 const PART_BYTES: usize = 256 << 10;
 /// Parts read ahead of the one that is being sent.
 const PARTS_AHEAD: usize = 2;
-/// Where a key has its slot, and its generation.
+/// Where a key has its slot.
 const SLOT: Range<usize> = 0..2;
-const GENERATION: Range<usize> = 2..6;
 
 /// What openraft hands from those who receive rows to those who install them.
 #[derive(Clone, Copy, Debug)]

@@ -117,6 +117,9 @@ impl ShardHost {
         limits: &Limits,
     ) -> Result<Vec<AppLimit>, DiskError> {
         let mut near = Vec::new();
+        if app_limits.is_empty() {
+            return Ok(near);
+        }
         // The one that is furthest behind.
         let heard = self.neighbours.peers().iter().map(|peer| peer.handle.heard());
         let behind = heard.reduce(|furthest, heard| Some(furthest?.max(heard?))).flatten();
