@@ -29,6 +29,7 @@ use super::message::{
 use super::neighbours::Neighbours;
 use super::recovering::Recovering;
 use super::reservations::Reservations;
+use super::words::Unconfirmed;
 use crate::id::{AccountId, AppId};
 use crate::metrics;
 use crate::shard::{
@@ -170,6 +171,7 @@ struct Leading {
     /// Answers that wait until the shards of the accounts they name know of them.
     unindexed: Vec<Unindexed>,
     recovering: Recovering,
+    unconfirmed: Unconfirmed,
     /// Everything that was granted before this leadership is counted, or was never used.
     is_counted: bool,
     /// What was received is going to be proposed in a while.
@@ -341,20 +343,21 @@ impl ShardHost {
         leading.groups.insert(active, Instant::now());
     }
 
-    /// Does something that rests on this leadership: at once if that is known to last, else once it is confirmed.
-    /// Not at all, if it is over.
-    fn once_confirmed(&mut self, ctx: &mut Context<Self>, then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static) {
-        let Some(leading) = self.leading.as_ref() else { return };
+    /// Says what rests on this leadership: at once if that is known to last, else once it is confirmed. Not at all, if it
+    /// is over: it is said again by whoever leads, when it is asked.
+    fn say_once_confirmed(&mut self, ctx: &mut Context<Self>) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        let Some(words) = leading.unconfirmed.begin() else { return };
         let (handle, leadership) = (self.handle.clone(), Leadership { term: leading.shared.term });
         let mut confirmed = Box::pin(async move { handle.confirm(leadership).await.is_ok() });
         match (&mut confirmed).now_or_never() {
-            Some(true) => then(self, ctx),
-            Some(false) => {}
+            Some(is_confirmed) => self.say_confirmed(words, is_confirmed),
             None => {
                 ctx.spawn(confirmed.into_actor(self).map(move |is_confirmed, host, ctx| {
-                    let leads = host.leading.as_ref().is_some_and(|l| l.shared.term == leadership.term);
-                    if is_confirmed && leads {
-                        then(host, ctx);
+                    if host.leading.as_ref().is_some_and(|l| l.shared.term == leadership.term) {
+                        host.say_confirmed(words, is_confirmed);
+                        // What came meanwhile.
+                        host.say_once_confirmed(ctx);
                     }
                 }));
             }
@@ -694,6 +697,7 @@ impl Handler<Recovered> for ShardHost {
         self.leading = Some(Leading {
             shared,
             recovering: Recovering::new(sources),
+            unconfirmed: Unconfirmed::default(),
             is_counted: false,
             is_lingering: false,
             requests_dropped: 0,

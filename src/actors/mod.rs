@@ -28,6 +28,7 @@ pub mod testing;
 mod tests;
 mod under_way;
 mod wire;
+mod words;
 
 pub use accounts::{Existing, ImportAccount};
 pub use host::HostOptions;

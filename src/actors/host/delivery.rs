@@ -8,6 +8,7 @@ use muster_cluster::ShardId;
 use super::{ShardHost, answer};
 use crate::actors::ReadError;
 use crate::actors::message::{Deliver, Origin, Received, SettleInbox};
+use crate::actors::words::{ReceivedWord, Words};
 use crate::shard::{Item, ItemRef};
 
 /// What was received waits so long for an entry that leaves anyway: an entry of its own costs as much as a command.
@@ -57,17 +58,25 @@ impl ShardHost {
         self.neighbours.tell(source, received);
     }
 
-    /// Tells a target's leader which row for it is the newest, as of after it asked.
-    ///
-    /// Whatever earlier leaders of it said they had received is not newer: it went through this leadership, or through
-    /// one before it, whose rows were all applied when this one began.
-    fn say_newest(&mut self, target: ShardId, target_term: u64, ctx: &mut Context<Self>) {
-        self.once_confirmed(ctx, move |host, _| {
-            let Some(leading) = host.leading.as_ref() else { return };
-            let newest = Some((target_term, leading.courier.newest(target)));
-            let answer = Deliver { source: host.shard, term: leading.shared.term, newest, rows: Vec::new() };
-            host.neighbours.tell(target, answer);
-        });
+    /// Says what waited for this leadership to be confirmed, if it was.
+    pub(super) fn say_confirmed(&mut self, words: Words, is_confirmed: bool) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        leading.unconfirmed.end();
+        if !is_confirmed {
+            return;
+        }
+        // A target's leader is told which row for it is the newest, as of after it asked. Whatever earlier leaders of it
+        // said they had received is not newer: it went through this leadership, or through one before it, whose rows were
+        // all applied when this one began.
+        for (target, asked_in) in words.newest {
+            let newest = Some((asked_in, leading.courier.newest(target)));
+            let answer = Deliver { source: self.shard, term: leading.shared.term, newest, rows: Vec::new() };
+            self.neighbours.tell(target, answer);
+        }
+        for (source, ReceivedWord { through, again }) in words.received {
+            let asks = self.leading.as_ref().is_some_and(|leading| leading.recovering.is_unanswered(source));
+            self.say_received(source, through, again, asks);
+        }
     }
 
     /// Says that this leadership has recovered, when it has.
@@ -127,10 +136,10 @@ impl Handler<Deliver> for ShardHost {
         if let Some((_, newest)) = newest.filter(|(asked_in, _)| *asked_in == leading.shared.term) {
             leading.recovering.answered(source, newest);
         }
-        let asks = leading.recovering.is_unanswered(source);
-        self.catch_up();
         // It is a promise to whoever waits for it: a leader that was deposed meanwhile cannot keep it.
-        self.once_confirmed(ctx, move |host, _| host.say_received(source, through, again, asks));
+        leading.unconfirmed.received(source, ReceivedWord { through, again });
+        self.catch_up();
+        self.say_once_confirmed(ctx);
         self.schedule_inbox(ctx);
     }
 }
@@ -149,10 +158,11 @@ impl Handler<Received> for ShardHost {
             let item = Item::OutboxAck { target: target.0, through };
             leading.shared.push(item.encode(), Origin::OutboxAck { target, through });
         }
-        self.deliver();
         if asks {
-            self.say_newest(target, term, ctx);
+            leading.unconfirmed.newest(target, term);
         }
+        self.deliver();
+        self.say_once_confirmed(ctx);
         self.release_indexed();
     }
 }
