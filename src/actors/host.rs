@@ -344,7 +344,7 @@ impl ShardHost {
     }
 
     /// Says what rests on this leadership: at once if that is known to last, else once it is confirmed. Not at all, if it
-    /// is over: it is said again by whoever leads, when it is asked.
+    /// is not: who waits for it asks again, and whoever leads then answers.
     fn say_once_confirmed(&mut self, ctx: &mut Context<Self>) {
         let Some(leading) = self.leading.as_mut() else { return };
         let Some(words) = leading.unconfirmed.begin() else { return };
